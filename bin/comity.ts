@@ -1,0 +1,13 @@
+#!/usr/bin/env node
+import { main } from '../lib/service/cli/main.js'
+import { VERSION } from '../lib/service/version.js'
+
+process.exitCode = await main(
+  process.argv.slice(2),
+  { input: process.stdin, output: process.stdout, errors: process.stderr, env: process.env },
+  {
+    version: VERSION,
+    loadService: async () => (await import('../lib/service/service.js')).createService,
+    loadDemo: async () => (await import('../lib/service/demo/demo.js')).runDemo,
+  },
+)

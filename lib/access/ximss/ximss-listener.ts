@@ -1,0 +1,136 @@
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import type { Clock } from '../../base/clock.js'
+import type { Log } from '../../base/log.js'
+import { SessionRegistry, type SessionRow } from '../session-registry.js'
+import type { XimssServices } from './services.js'
+import { XimssSession } from './ximss-session.js'
+
+export interface XimssListenerOptions {
+  readonly services: XimssServices
+  /** Most connections at a time, over all ports; 0: nothing listens. */
+  readonly channels: number
+  /** Local addresses to listen at. */
+  readonly addresses: readonly string[]
+  /** Port for clear text with the way to TLS; undefined: none. 0 lets the system choose. */
+  readonly port?: number
+  /** Port for TLS from the first byte; undefined: none. */
+  readonly tlsPort?: number
+}
+
+/** How long a refused client may take to go by itself. */
+const REFUSED_LINGER_MS = 1000
+
+/** Where a listener answers. */
+export interface XimssEndpoint {
+  readonly address: string
+  readonly port: number
+  readonly tls: boolean
+}
+
+/** The sockets at which XIMSS clients arrive, and all sessions that came of them. */
+export class XimssListener {
+  readonly sessions: SessionRegistry
+  readonly #options: XimssListenerOptions
+  readonly #log: Log
+  readonly #servers: Server[] = []
+  #endpoints: XimssEndpoint[] = []
+  #stopped: Promise<void> | undefined
+
+  constructor(options: XimssListenerOptions) {
+    this.#options = options
+    this.#log = options.services.log.child({ tag: 'XIMSSI' })
+    this.sessions = new SessionRegistry(options.channels)
+  }
+
+  /** Where it listens, once started. */
+  get endpoints(): readonly XimssEndpoint[] {
+    return this.#endpoints
+  }
+
+  snapshot(): SessionRow[] {
+    return this.sessions.snapshot()
+  }
+
+  /** Opens all sockets. Rejects, with none open, when one of them cannot be. */
+  async start(): Promise<readonly XimssEndpoint[]> {
+    const { channels, addresses, port, tlsPort } = this.#options
+    if (channels === 0) return this.#endpoints
+    try {
+      for (const address of addresses) {
+        if (port !== undefined) this.#endpoints.push(await this.#listen(address, port, false))
+        if (tlsPort !== undefined) this.#endpoints.push(await this.#listen(address, tlsPort, true))
+      }
+    } catch (error) {
+      await this.stop()
+      throw error
+    }
+    return this.#endpoints
+  }
+
+  /** Takes no more connections, ends the sessions with `<bye/>`, and resolves when the last one is gone. May be called twice. */
+  stop(): Promise<void> {
+    return (this.#stopped ??= this.#stop())
+  }
+
+  async #stop(): Promise<void> {
+    const closed = this.#servers.map(server => new Promise<void>(resolve => server.close(() => resolve())))
+    await this.sessions.closeAll('server is shutting down')
+    await Promise.all(closed)
+    if (this.#endpoints.length > 0) this.#log.info('ximss-stopped')
+    this.#endpoints = []
+  }
+
+  async #listen(address: string, port: number, tls: boolean): Promise<XimssEndpoint> {
+    // Half-open, so that a client that ends its side still gets the responses to what it sent.
+    const server = createServer({ allowHalfOpen: true }, socket => this.#accept(socket, tls))
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen({ host: address, port }, () => {
+        server.off('error', reject)
+        resolve()
+      })
+    })
+    server.on('error', error => this.#log.error('ximss-listener-failed', { address, port, error }))
+    this.#servers.push(server)
+    const endpoint = { address, port: boundPort(server), tls }
+    this.#log.info('ximss-listening', endpoint)
+    return endpoint
+  }
+
+  #accept(socket: Socket, tls: boolean): void {
+    const { services } = this.#options
+    if (this.#stopped !== undefined || this.sessions.full) {
+      this.#log.warn('ximss-refused', { address: socket.remoteAddress, reason: 'too many connections' })
+      refuse(socket, tls, services.clock)
+      return
+    }
+    // Gone before it was taken: there is no address, nor anybody to talk to.
+    if (socket.remoteAddress === undefined) {
+      socket.destroy()
+      return
+    }
+    const id = this.sessions.nextId()
+    let remove = (): void => {}
+    const session = new XimssSession(socket, { id, services, tlsAtOnce: tls, gone: () => remove() })
+    remove = this.sessions.add(id, session)
+  }
+}
+
+/** Clear text would mean nothing to a client that waits for TLS. */
+function refuse(socket: Socket, tls: boolean, clock: Clock): void {
+  socket.on('error', () => {})
+  if (tls) {
+    socket.destroy()
+    return
+  }
+  // What the client has sent already is read away: closing upon unread bytes would take the farewell with it.
+  socket.resume()
+  socket.end('<bye errorText="too many connections, try later"/>\0')
+  const cancel = clock.after(REFUSED_LINGER_MS, () => socket.destroy())
+  socket.once('close', cancel)
+}
+
+function boundPort(server: Server): number {
+  const address: AddressInfo | string | null = server.address()
+  return typeof address === 'object' && address !== null ? address.port : 0
+}

@@ -1,0 +1,90 @@
+import type { Congestion, Refusal, Refused, Route } from '../stanza/route.js'
+import type { Stanza } from '../stanza/stanza.js'
+import type { LocalResource } from './local-resource.js'
+import type { RouteTable } from './route-table.js'
+
+/** Nobody here takes it, or may be seen to take it: the same answer for unknown accounts and absent ones (RFC 6121 §8.5.1). */
+const UNAVAILABLE: Refusal = {
+  condition: 'service-unavailable',
+  type: 'cancel',
+  text: 'there is no such account here, or nobody is there to take this',
+}
+
+/** Presence that concerns the account and not one of its sessions (RFC 6121 §3). */
+const SUBSCRIPTION_TYPES: ReadonlySet<string> = new Set(['subscribe', 'subscribed', 'unsubscribe', 'unsubscribed'])
+
+/** Answers for the server itself and for accounts; undefined: not a request it knows. */
+export type ServerAnswers = (stanza: Stanza) => Stanza | undefined
+
+/** Delivery inside a served domain, by the rules of RFC 6121 §8.5. */
+export class LocalDelivery implements Route {
+  congestion: Congestion | undefined
+  readonly #table: RouteTable
+  readonly #answers: ServerAnswers
+  readonly #route: (stanza: Stanza) => void
+
+  constructor(table: RouteTable, answers: ServerAnswers, route: (stanza: Stanza) => void) {
+    this.#table = table
+    this.#answers = answers
+    this.#route = route
+  }
+
+  deliver(stanza: Stanza, refused: Refused): Refusal | undefined {
+    this.congestion = undefined
+    const to = stanza.to!
+    if (to.local === '') return stanza.kind === 'iq' ? this.#answer(stanza) : stanza.kind === 'presence' ? undefined : UNAVAILABLE
+    if (!to.isBare) {
+      const resource = this.#table.resource(to)
+      if (resource !== undefined && !(stanza.kind === 'presence' && SUBSCRIPTION_TYPES.has(stanza.type ?? ''))) {
+        return this.#hand(resource, stanza, refused)
+      }
+    }
+    switch (stanza.kind) {
+      case 'iq':
+        return to.isBare ? this.#answer(stanza) : UNAVAILABLE
+      case 'presence':
+        return this.#presence(stanza, refused)
+      case 'message':
+        return this.#message(stanza, refused)
+    }
+  }
+
+  /** RFC 6121 §8.5.2.1.1, and §8.5.3.2.1 for a full JID that nobody is connected with. */
+  #message(stanza: Stanza, refused: Refused): Refusal | undefined {
+    const type = stanza.type ?? 'normal'
+    if (type === 'groupchat') return UNAVAILABLE
+    if (type === 'error') return undefined
+    const taken = this.#handToAll(stanza, refused, resource => resource.wantsMessages)
+    return taken || type === 'headline' ? undefined : UNAVAILABLE
+  }
+
+  /** RFC 6121 §8.5.2.1.2; presence that nobody takes is not answered. */
+  #presence(stanza: Stanza, refused: Refused): undefined {
+    const { type } = stanza
+    if (type === 'probe' || type === 'error') return
+    const directed = !stanza.to!.isBare && !SUBSCRIPTION_TYPES.has(type ?? '')
+    if (!directed) this.#handToAll(stanza, refused, resource => resource.wantsPresence)
+  }
+
+  #handToAll(stanza: Stanza, refused: Refused, wants: (resource: LocalResource) => boolean): boolean {
+    let taken = false
+    for (const resource of this.#table.resources(stanza.to!)) {
+      if (wants(resource) && this.#hand(resource, stanza, refused) === undefined) taken = true
+    }
+    return taken
+  }
+
+  #hand(resource: LocalResource, stanza: Stanza, refused: Refused): Refusal | undefined {
+    const refusal = resource.deliver(stanza, refused)
+    this.congestion ??= resource.congestion
+    return refusal
+  }
+
+  #answer(stanza: Stanza): Refusal | undefined {
+    if (stanza.type === 'result' || stanza.type === 'error') return undefined
+    const answer = this.#answers(stanza)
+    if (answer === undefined) return UNAVAILABLE
+    this.#route(answer)
+    return undefined
+  }
+}

@@ -1,0 +1,93 @@
+import type { XimssListener } from '../access/ximss/ximss-listener.js'
+import { AdminRefusal, type AdminRoutes } from '../admin/admin-socket.js'
+import type { Clock } from '../base/clock.js'
+import type { Log } from '../base/log.js'
+import type { Store } from '../store/store.js'
+import type { RouteRow, SessionRow } from './contract.js'
+import type { Federation } from './federation.js'
+import { propertyRoutes } from './property-routes.js'
+import type { ServedDomains } from './served-domains.js'
+import type { Settings } from './settings.js'
+import { StoredUsers, userRoutes } from './users.js'
+
+export interface AdminRoutesOptions {
+  readonly federation: Federation
+  readonly ximss: () => XimssListener
+  readonly settings: Settings
+  readonly store: Store
+  readonly domains: ServedDomains
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** What a running service answers on its admin socket. */
+export function adminRoutes({
+  federation,
+  ximss,
+  settings,
+  store,
+  domains,
+  clock,
+  log,
+}: AdminRoutesOptions): AdminRoutes {
+  const sessions = (): SessionRow[] => [...ximssRows(ximss()), ...streamRows(federation, clock)]
+  return {
+    'GET /sessions': ({ query }) => {
+      const kind = query.get('kind')
+      return sessions().filter(row => kind === null || row.kind === kind)
+    },
+    'DELETE /sessions/:id': ({ params: { id = '' } }) => {
+      const closed = federation.incoming.close(id) || federation.outgoing.close(id) || ximss().sessions.close(Number(id))
+      if (!closed) throw new AdminRefusal(404, `there is no session ${id}`)
+      log.info('session-closed-by-admin', { session: id })
+    },
+    'GET /routes': (): RouteRow[] => federation.table.rows().map(row => ({ ...row, since: row.since.toISOString() })),
+    ...propertyRoutes({ settings, properties: store.properties, log }),
+    ...userRoutes(new StoredUsers(store.accounts, () => domains.list)),
+  }
+}
+
+function streamRows(federation: Federation, clock: Clock): SessionRow[] {
+  const since = (ms: number): string => new Date(clock.date().getTime() - ms).toISOString()
+  const incoming = federation.incoming.rows().map(
+    (row): SessionRow => ({
+      id: row.id,
+      kind: 's2s-in',
+      subject: `${row.remote} → ${row.local}`,
+      address: row.address,
+      connected: since(row.connectedMs),
+      state:
+        row.proofs.length > 0
+          ? `proven: ${row.proofs.join(', ')}; ${row.tls || 'no TLS'}`
+          : `nothing proven; ${row.tls || 'no TLS'}`,
+    }),
+  )
+  const outgoing = federation.outgoing.rows().map((row): SessionRow => {
+    const waiting = row.waiting > 0 ? `; ${row.waiting} waiting` : ''
+    const failure = row.lastFailure !== '' && row.state !== 'established' ? `; last: ${row.lastFailure}` : ''
+    const proof = row.proof === '' ? '' : ` by ${row.proof}; ${row.tls || 'no TLS'}`
+    const rest = row.restMs > 0 ? `; next try in ${Math.ceil(row.restMs / 1000)} s` : ''
+    return {
+      id: row.id,
+      kind: 's2s-out',
+      subject: `${row.local} → ${row.remote}`,
+      address: row.address,
+      connected: row.id === '' ? '' : since(row.connectedMs),
+      state: `${row.state}${proof}${waiting}${rest}${failure}`,
+    }
+  })
+  return [...incoming, ...outgoing]
+}
+
+function ximssRows(listener: XimssListener): SessionRow[] {
+  return listener.snapshot().map(
+    (row): SessionRow => ({
+      id: String(row.id),
+      kind: 'ximss',
+      subject: row.account,
+      address: row.address,
+      connected: row.connectedSince.toISOString(),
+      state: row.status,
+    }),
+  )
+}

@@ -1,0 +1,308 @@
+import { mkdir, readFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { defaultXimssLimits, type XimssServices } from '../access/ximss/services.js'
+import { XimssListener } from '../access/ximss/ximss-listener.js'
+import { AdminSocket } from '../admin/admin-socket.js'
+import { type Clock, systemClock } from '../base/clock.js'
+import type { Log } from '../base/log.js'
+import { DnsOverrides, readRoute } from '../dial/dns-override.js'
+import { HostsFile } from '../dial/hosts-file.js'
+import { Resolver } from '../dial/resolver.js'
+import { readServer, systemServers } from '../dial/system-servers.js'
+import { OwnCertificates } from '../negotiation/certificate/own-certificates.js'
+import { TrustAnchors } from '../negotiation/certificate/trust.js'
+import { CertificateJudge } from '../negotiation/certificate/verdict.js'
+import { networkConnect } from '../session/connect.js'
+import { domainToAscii } from '../stanza/domain.js'
+import { Jids } from '../stanza/jid.js'
+import { openStore, type Store } from '../store/store.js'
+import { Acceptor, type Endpoint } from '../stream/acceptor.js'
+import { adminRoutes } from './admin-routes.js'
+import { adminSocketPath, dataDirectory, tlsDirectory } from './config-paths.js'
+import type { CreateService, Service, ServiceOptions } from './contract.js'
+import { Federation } from './federation.js'
+import { isOwnListener } from './own-listeners.js'
+import { ServedDomains } from './served-domains.js'
+import { sessionSettings } from './session-settings.js'
+import type { Change, Settings } from './settings.js'
+import { VERSION } from './version.js'
+import { ximssLog } from './ximss-log.js'
+
+/** How long streams may take to close in order. */
+const STOP_MS = 10_000
+const DNS_CACHE_ENTRIES = 10_000
+
+/** Puts a service together: everything that can fail before a port is opened fails here. */
+export const createService: CreateService = async options => {
+  const { settings, log, clock = systemClock } = options
+  await mkdir(dataDirectory(settings), { recursive: true, mode: 0o700 })
+  const store = await openStore({ url: settings.get('store.url'), dataDirectory: dataDirectory(settings), log, clock })
+  try {
+    settings.useStored(await store.properties.all())
+    const anchors = await trustAnchors(settings)
+    const judge = new CertificateJudge({ anchors, clock })
+    const certificates = await OwnCertificates.load({
+      directory: tlsDirectory(settings),
+      domains: settings.get('xmpp.domains'),
+      selfSigned: settings.get('tls.selfSigned'),
+      clock,
+      log,
+      judge,
+    })
+    const [dialbackSecret, fakeSaltSecret] = await Promise.all([
+      store.secrets.dialbackSecret(),
+      store.secrets.fakeSaltSecret(),
+    ])
+    return new ComityService({ ...options, clock, store, judge, certificates, dialbackSecret, fakeSaltSecret })
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+interface Parts extends ServiceOptions {
+  readonly clock: Clock
+  readonly store: Store
+  readonly judge: CertificateJudge
+  readonly certificates: OwnCertificates
+  readonly dialbackSecret: string
+  readonly fakeSaltSecret: string
+}
+
+/** The only place that knows everybody: composition, and the order of start and stop. */
+class ComityService implements Service {
+  readonly federation: Federation
+  readonly #settings: Settings
+  readonly #log: Log
+  readonly #clock: Clock
+  readonly #parts: Parts
+  readonly #jids = new Jids()
+  readonly #domains: ServedDomains
+  readonly #resolver: Resolver
+  readonly #admin: AdminSocket
+  #acceptor: Acceptor | undefined
+  #endpoints: readonly Endpoint[] = []
+  #ximss: XimssListener
+  #ignoreChanges: (() => void) | undefined
+  #reopening: Promise<void> = Promise.resolve()
+  #stopped: Promise<void> | undefined
+
+  constructor(parts: Parts) {
+    const { settings, log, clock, judge, certificates, dialbackSecret } = parts
+    this.#parts = parts
+    this.#settings = settings
+    this.#log = log
+    this.#clock = clock
+    this.#domains = new ServedDomains(settings.get('xmpp.domains'))
+    this.#resolver = new Resolver({
+      servers: () => this.#nameServers(),
+      clock,
+      capacity: DNS_CACHE_ENTRIES,
+      hosts: new HostsFile('/etc/hosts', clock),
+    })
+    const live = sessionSettings(settings)
+    const connect = networkConnect({
+      resolver: this.#resolver,
+      settings: live,
+      clock,
+      overrides: () => this.#overrides(),
+      isOwnListener: (address, port) => isOwnListener(this.#endpoints, address, port),
+    })
+    this.federation = new Federation({
+      clock,
+      log,
+      settings,
+      sessionSettings: live,
+      jids: this.#jids,
+      domains: this.#domains,
+      certificates,
+      judge,
+      dialbackSecret,
+      connect,
+      isRouted: domain => this.#overrides()?.find(domainToAscii(domain)) !== undefined,
+    })
+    this.#ximss = this.#newXimss()
+    this.#admin = new AdminSocket({
+      path: adminSocketPath(settings),
+      log,
+      clock,
+      routes: adminRoutes({
+        federation: this.federation,
+        ximss: () => this.#ximss,
+        settings,
+        store: parts.store,
+        domains: this.#domains,
+        clock,
+        log,
+      }),
+    })
+  }
+
+  async start(): Promise<readonly string[]> {
+    try {
+      await this.#admin.open()
+      const lines = [...(await this.#openServers()), ...(await this.#openXimss())]
+      this.#ignoreChanges = this.#settings.onChange(change => this.#changed(change))
+      this.#log.info('service-started', { domains: this.#domains.list, version: VERSION })
+      return lines
+    } catch (error) {
+      await this.stop()
+      throw error
+    }
+  }
+
+  stop(): Promise<void> {
+    return (this.#stopped ??= this.#stop())
+  }
+
+  /** Local users first, so that what they still wrote can leave; then the streams to other servers. */
+  async #stop(): Promise<void> {
+    this.#ignoreChanges?.()
+    await this.#reopening
+    this.#log.info('service-stopping')
+    const deadline = new AbortController()
+    const cancel = this.#clock.after(STOP_MS, () => deadline.abort(new Error('the time to stop is over')))
+    await this.#acceptor?.close()
+    await this.#ximss.stop()
+    await this.federation.incoming.stop(deadline.signal)
+    await this.federation.outgoing.stop(deadline.signal)
+    cancel()
+    await this.#admin.close()
+    await this.#parts.store.close()
+    this.#log.info('service-stopped', { ...this.federation.outgoing.counters })
+  }
+
+  async reload(): Promise<void> {
+    const { reread, certificates } = this.#parts
+    if (reread !== undefined) {
+      const loaded = reread()
+      if (!loaded.ok) throw new Error(loaded.problems.map(({ key, problem }) => `${key}: ${problem}`).join('; '))
+      this.#settings.reload(loaded.config)
+    }
+    this.#resolver.flush()
+    await certificates.reload(this.#settings.get('xmpp.domains'))
+    this.#log.info('service-reloaded')
+  }
+
+  async #openServers(): Promise<string[]> {
+    if (!this.#settings.get('xmpp.server.socket.active')) return []
+    this.#acceptor = new Acceptor({
+      addresses: this.#settings.get('network.interface'),
+      port: portNumber(this.#settings.get('xmpp.server.socket.port')),
+      accept: (socket, addresses) => this.federation.incoming.accept(socket, addresses),
+    })
+    this.#endpoints = await this.#acceptor.open()
+    return this.#endpoints.map(({ address, port }) => `listening for servers on ${place(address, port)} (STARTTLS)`)
+  }
+
+  async #openXimss(): Promise<string[]> {
+    const endpoints = await this.#ximss.start()
+    return endpoints.map(
+      ({ address, port, tls }) => `listening for XIMSS on ${place(address, port)}${tls ? ' (TLS)' : ''}`,
+    )
+  }
+
+  #newXimss(): XimssListener {
+    const { store, certificates, fakeSaltSecret } = this.#parts
+    const settings = this.#settings
+    const domains = this.#domains
+    const services: XimssServices = {
+      clock: this.#clock,
+      log: ximssLog(this.#log, () => settings.get('ximss.log')),
+      limits: {
+        ...defaultXimssLimits,
+        get idleMs() {
+          return settings.get('sessions.sessionsTTL')
+        },
+      },
+      jids: this.#jids,
+      get domains() {
+        return domains.list as [string, ...string[]]
+      },
+      accounts: store.accounts,
+      fakeSaltSecret,
+      contextFor: domain => certificates.contextFor(domain),
+      clearTextOnLoopback: true,
+      routes: this.federation.table,
+      route: stanza => this.federation.router.route(stanza),
+      node: hostname(),
+      version: VERSION,
+    }
+    const port = settings.get('ximss.listener.port')
+    const tlsPort = settings.get('ximss.listener.tls.port')
+    return new XimssListener({
+      services,
+      channels: settings.get('ximss.channels'),
+      addresses: settings.get('network.interface'),
+      ...(port !== 0 && { port: portNumber(port) }),
+      ...(tlsPort !== 0 && { tlsPort: portNumber(tlsPort) }),
+    })
+  }
+
+  #nameServers(): ReturnType<typeof systemServers> {
+    const servers = this.#settings.get('dns.servers')
+    return servers.length === 0 ? systemServers() : servers.flatMap(text => readServer(text) ?? [])
+  }
+
+  #overrides(): DnsOverrides | undefined {
+    const entries = Object.entries(this.#settings.get('dns.override'))
+    if (entries.length === 0) return undefined
+    return new DnsOverrides(
+      entries.flatMap(([pattern, target]) => {
+        const route = readRoute(target)
+        return route === undefined ? [] : [[pattern, route] as const]
+      }),
+    )
+  }
+
+  #changed({ key, takesEffect }: Change): void {
+    if (key === 'xmpp.domains') {
+      this.#domains.replace(this.#settings.get('xmpp.domains'))
+      this.#later(() => this.#parts.certificates.reload(this.#settings.get('xmpp.domains')))
+    }
+    if (key === 'dns.servers' || key === 'dns.override') this.#resolver.flush()
+    if (key.startsWith('xmpp.')) {
+      this.federation.incoming.reconsider()
+      this.federation.outgoing.reconsider()
+    }
+    if (takesEffect !== 'listener') return
+    this.#later(async () => {
+      if (!key.startsWith('ximss.')) {
+        await this.#acceptor?.close()
+        this.#acceptor = undefined
+        this.#endpoints = []
+        for (const line of await this.#openServers()) this.#log.info('listener-reopened', { listener: line })
+      }
+      if (!key.startsWith('xmpp.')) {
+        await this.#ximss.stop()
+        this.#ximss = this.#newXimss()
+        for (const line of await this.#openXimss()) this.#log.info('listener-reopened', { listener: line })
+      }
+    })
+  }
+
+  /** One after the other; a failure is told and leaves the rest as it is. */
+  #later(action: () => Promise<unknown>): void {
+    this.#reopening = this.#reopening.then(async () => {
+      try {
+        await action()
+      } catch (error) {
+        this.#log.error('change-failed', { problem: error instanceof Error ? error.message : String(error) })
+      }
+    })
+  }
+}
+
+async function trustAnchors(settings: Settings): Promise<TrustAnchors> {
+  const files = settings.get('tls.trust')
+  return TrustAnchors.system(...(await Promise.all(files.map(file => readFile(file, 'utf8')))))
+}
+
+/** The operating system chooses a free port for 0. */
+function portNumber(port: number | 'any'): number {
+  return port === 'any' ? 0 : port
+}
+
+function place(address: string, port: number): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+}

@@ -1,0 +1,73 @@
+import type { DialSettings } from '../dial/dial-target.js'
+import type { SessionSettings } from '../session/context.js'
+import type { Settings } from './settings.js'
+
+/** What sessions and dialer follow, as it is set at the moment of use. */
+export function sessionSettings(settings: Settings): SessionSettings & DialSettings & { readonly remotePort: number } {
+  return {
+    get initialiseTimeoutMs() {
+      return settings.get('xmpp.server.session.initialise-timeout')
+    },
+    get idleMs() {
+      const idle = settings.get('xmpp.server.session.idle')
+      return idle < 0 ? Number.POSITIVE_INFINITY : idle
+    },
+    get readTimeoutMs() {
+      return settings.get('xmpp.server.read.timeout')
+    },
+    get resolutionTimeoutMs() {
+      return settings.get('xmpp.server.resolution-timeout')
+    },
+    get writeTimeoutMs() {
+      return settings.get('xmpp.socket.write-timeout-seconds')
+    },
+    get queueStanzas() {
+      return settings.get('xmpp.server.outgoing.queue')
+    },
+    get queueBytes() {
+      return settings.get('xmpp.server.outgoing.queue-bytes')
+    },
+    get maxAttempts() {
+      return settings.get('xmpp.server.outgoing.max-attempts')
+    },
+    get backoffInitialMs() {
+      return settings.get('xmpp.server.backoff.initial')
+    },
+    get backoffMaxMs() {
+      return settings.get('xmpp.server.backoff.max')
+    },
+    get stanzaBytes() {
+      return settings.get('xmpp.server.limits.stanza-bytes')
+    },
+    get unauthenticatedBytes() {
+      return settings.get('xmpp.server.limits.unauthenticated-bytes')
+    },
+    get streamsPerAddress() {
+      return settings.get('xmpp.server.limits.streams-per-address')
+    },
+    get unauthenticatedStreams() {
+      return settings.get('xmpp.server.limits.unauthenticated-streams')
+    },
+    get requireAuthzid() {
+      return settings.get('xmpp.auth.external.server.require-authzid')
+    },
+    get skipSendingAuthzid() {
+      return settings.get('xmpp.auth.external.server.skip-sending-authzid')
+    },
+    get remotePort() {
+      return settings.get('xmpp.server.socket.remotePort')
+    },
+    get attemptDelayMs() {
+      return settings.get('xmpp.server.connection-attempt-delay')
+    },
+    get resolutionDelayMs() {
+      return settings.get('xmpp.server.resolution-delay')
+    },
+    get maxWorkers() {
+      return settings.get('xmpp.server.connection-max-workers')
+    },
+    get privateTargets() {
+      return settings.get('xmpp.server.private-targets')
+    },
+  }
+}

@@ -1,0 +1,177 @@
+import { Deadline } from '../base/deadline.js'
+import type { Trace } from '../base/trace.js'
+import {
+  headerOf,
+  type InitiateOptions,
+  openStream,
+  type PeerHeader,
+  proveExternal,
+  type SecuredStream,
+  secureStream,
+} from '../negotiation/initiate.js'
+import type { Proof, Rules } from '../negotiation/rules.js'
+import type { DomainPair } from '../stanza/domain-pair.js'
+import { StreamEnd } from '../stream/end-reason.js'
+import { Transport } from '../stream/transport.js'
+import { XmlStream } from '../stream/xml-stream.js'
+import type { Connect } from './connect.js'
+import type { SessionContext } from './context.js'
+import type { OutgoingStream } from './outgoing-stream.js'
+import { limitsBeforeProof } from './stream-limits.js'
+
+/** What one attempt for one domain pair works with. */
+export interface AttemptOptions {
+  readonly context: SessionContext
+  readonly connect: Connect
+  readonly pair: DomainPair
+  readonly rules: Rules
+  readonly trace: Trace
+  /** Aborts with the attempt's absolute deadline, or when the service stops. */
+  readonly signal: AbortSignal
+  readonly provenLately: boolean
+  /** Wraps a secured stream; the owner of the streams names and counts them. */
+  wrap(stream: XmlStream, secured: SecuredStream): OutgoingStream
+}
+
+interface Opened {
+  readonly stream: XmlStream
+  readonly header: PeerHeader
+  readonly connectedAt: number
+}
+
+/** From a domain to a stream that is as safe as the rules demand and has proven nothing yet. */
+export async function reach(options: AttemptOptions): Promise<OutgoingStream> {
+  const { context, connect, pair, rules, trace, signal, provenLately } = options
+  const { clock, settings } = context
+  const opened = await connect<Opened>({
+    pair,
+    rules,
+    trace,
+    signal,
+    provenLately,
+    open: async (socket, addresses, raceSignal) => {
+      const connectedAt = clock.now()
+      const transport = new Transport(socket, { clock, addresses, writeTimeoutMs: settings.writeTimeoutMs })
+      const stream = new XmlStream(transport, {
+        clock,
+        limits: limitsBeforeProof(settings),
+        errorHeader: () => headerOf(initiate(options, raceSignal)),
+      })
+      const deadline = proofDeadline(options, connectedAt, raceSignal)
+      try {
+        return { stream, header: await openStream(stream, initiate(options, deadline.signal)), connectedAt }
+      } catch (error) {
+        stream.abort({ kind: 'deadline', detail: 'stream header' })
+        throw error
+      } finally {
+        deadline.done()
+      }
+    },
+  })
+  const deadline = proofDeadline(options, opened.connectedAt, signal)
+  try {
+    const secured = await secureStream(opened.stream, opened.header, initiate(options, deadline.signal))
+    return options.wrap(opened.stream, secured)
+  } catch (error) {
+    if (deadline.signal.aborted) opened.stream.abort({ kind: 'deadline', detail: trace.waitingFor })
+    throw error
+  } finally {
+    deadline.done()
+  }
+}
+
+/** Why the peer refused EXTERNAL, when it also ended the stream: dialback gets one new connection. */
+class ExternalRefused extends Error {}
+
+/**
+ * One attempt: a stream that has proven the pair, by EXTERNAL, else by dialback, each only where the peer offers it. `spare` is a stream
+ * that was opened to verify a key and has proven nothing. Rejects with a StreamEnd.
+ */
+export async function attempt(options: AttemptOptions, spare?: OutgoingStream): Promise<readonly [OutgoingStream, Proof]> {
+  const stream = spare ?? (await reach(options))
+  try {
+    return [stream, await prove(stream, options, true)]
+  } catch (error) {
+    if (!(error instanceof ExternalRefused)) throw error
+    options.trace.note('external', { refused: 'the stream was closed', next: 'dialback on a new connection' })
+    const again = await reach(options)
+    return [again, await prove(again, options, false)]
+  }
+}
+
+async function prove(stream: OutgoingStream, options: AttemptOptions, mayUseExternal: boolean): Promise<Proof> {
+  const { context, pair, rules, trace, signal } = options
+  const deadline = proofDeadline(options, context.clock.now(), signal)
+  const { secured } = stream
+  const offersDialback = rules.dialback && dialbackOffered(secured)
+  try {
+    if (mayUseExternal && externalPossible(secured, options)) {
+      try {
+        const outcome = await proveExternal(stream.stream, secured, initiate(options, deadline.signal))
+        if (!('refused' in outcome)) {
+          stream.secured = outcome
+          stream.listen()
+          return 'external'
+        }
+        if (!offersDialback) {
+          stream.stream.close({ kind: 'sasl', detail: outcome.refused })
+          throw new StreamEnd('sasl', outcome.refused)
+        }
+      } catch (error) {
+        if (offersDialback && error instanceof StreamEnd && closedByPeer(error)) throw new ExternalRefused()
+        throw error
+      }
+    }
+    if (!offersDialback) {
+      stream.stream.close({ kind: 'sasl', detail: 'no-common-proof' })
+      throw new StreamEnd('sasl', 'no-common-proof')
+    }
+    trace.waitFor('dialback answer')
+    stream.listen()
+    await stream.requestPair(pair, deadline.signal)
+    trace.note('dialback', { result: 'valid' })
+    return 'dialback'
+  } catch (error) {
+    if (stream.usable) stream.close({ kind: 'dialback', detail: 'not proven' })
+    throw error
+  } finally {
+    deadline.done()
+  }
+}
+
+function externalPossible({ features, verdict }: SecuredStream, { rules, context, pair }: AttemptOptions): boolean {
+  return (
+    rules.external &&
+    verdict?.verified === true &&
+    features.mechanisms?.includes('EXTERNAL') === true &&
+    context.credentials(pair.local) !== undefined
+  )
+}
+
+/** By its feature; by the namespace on the header when the features list no proof at all, or there are none. */
+function dialbackOffered({ features, declaresDialback }: SecuredStream): boolean {
+  return features.dialback !== undefined || (features.mechanisms === undefined && declaresDialback)
+}
+
+function closedByPeer({ reason }: StreamEnd): boolean {
+  return reason.kind === 'tcp' || (reason.kind === 'stream' && (reason.detail === 'closed' || reason.detail === 'not-authorized'))
+}
+
+function initiate({ context, pair, rules, trace }: AttemptOptions, signal: AbortSignal): InitiateOptions {
+  return {
+    local: pair.local,
+    remote: pair.remote,
+    rules,
+    credentials: context.credentials(pair.local)?.context,
+    skipSendingAuthzid: context.settings.skipSendingAuthzid,
+    judge: (chain, domain) => context.judge(chain, domain),
+    trace,
+    signal,
+  }
+}
+
+/** From each connected socket to the proven pair; traffic does not move it. */
+function proofDeadline({ context, trace }: AttemptOptions, since: number, signal: AbortSignal): Deadline {
+  const left = Math.max(0, context.settings.initialiseTimeoutMs - (context.clock.now() - since))
+  return new Deadline(context.clock, left, () => new StreamEnd('deadline', trace.waitingFor), signal)
+}

@@ -1,0 +1,59 @@
+import { LRUCache } from 'lru-cache'
+import type { Clock } from '../base/clock.js'
+import type { DomainPair } from '../stanza/domain-pair.js'
+import { consequenceOf, type EndReason } from '../stream/end-reason.js'
+import type { SessionSettings } from './context.js'
+
+/** Names come from strangers, so only so many are remembered. */
+const MOST_REMEMBERED = 10_000
+/** "No such domain" is believed for as long as resolvers do, not for the whole back-off. */
+const LONGEST_NEGATIVE_MS = 60_000
+
+/** A rest after failures in a row. */
+export interface Rest {
+  readonly failures: number
+  /** By the clock's `now`. */
+  readonly until: number
+  readonly reason: EndReason
+}
+
+/** How long to leave a failing domain, or pair, alone: doubling, jittered, bounded, and forgotten when the domain is heard from. */
+export class Backoff {
+  readonly #clock: Clock
+  readonly #settings: Pick<SessionSettings, 'backoffInitialMs' | 'backoffMaxMs'>
+  readonly #random: () => number
+  readonly #rests = new LRUCache<string, Rest>({ max: MOST_REMEMBERED })
+
+  constructor(clock: Clock, settings: Pick<SessionSettings, 'backoffInitialMs' | 'backoffMaxMs'>, random: () => number = Math.random) {
+    this.#clock = clock
+    this.#settings = settings
+    this.#random = random
+  }
+
+  /** Records a failed attempt; undefined when its kind calls for no rest. */
+  failed(pair: DomainPair, reason: EndReason): Rest | undefined {
+    const { rests } = consequenceOf(reason)
+    if (rests === 'nothing') return undefined
+    const key = rests === 'domain' ? pair.remote : pair.key
+    const failures = (this.#rests.get(key)?.failures ?? 0) + 1
+    const { backoffInitialMs, backoffMaxMs } = this.#settings
+    const longest = reason.kind === 'dns' && reason.detail.startsWith('no-') ? Math.min(LONGEST_NEGATIVE_MS, backoffMaxMs) : backoffMaxMs
+    const delay = Math.min(longest, backoffInitialMs * 2 ** Math.min(failures - 1, 40)) * (0.5 + this.#random() / 2)
+    const rest = { failures, until: this.#clock.now() + delay, reason }
+    this.#rests.set(key, rest)
+    return rest
+  }
+
+  /** The rest that holds for a pair now, its own or its domain's, whichever ends later. */
+  restOf(pair: DomainPair): Rest | undefined {
+    const now = this.#clock.now()
+    const rests = [this.#rests.get(pair.remote), this.#rests.get(pair.key)].filter(rest => rest !== undefined && rest.until > now)
+    return rests.sort((a, b) => b!.until - a!.until)[0]
+  }
+
+  /** The domain has been heard from, or an admin asks for a try: nothing about it rests any more. */
+  clear(remote: string): void {
+    this.#rests.delete(remote)
+    for (const key of [...this.#rests.keys()]) if (key.endsWith(` ${remote}`)) this.#rests.delete(key)
+  }
+}

@@ -1,0 +1,59 @@
+import type { SecureContext } from 'node:tls'
+import type { Clock } from '../base/clock.js'
+import type { Log } from '../base/log.js'
+import type { CertificateVerdict } from '../negotiation/certificate/verdict.js'
+import type { Rules } from '../negotiation/rules.js'
+import type { Jids } from '../stanza/jid.js'
+import type { Congestion } from '../stanza/route.js'
+import type { Stanza } from '../stanza/stanza.js'
+import type { EndReason } from '../stream/end-reason.js'
+
+export type Direction = 'incoming' | 'outgoing'
+
+/** What policy says of one domain pair: rules to follow, or why nothing may be done. */
+export type Gate = { readonly rules: Rules } | { readonly refused: EndReason }
+
+/** Numbers that sessions follow; read when they are used, so that a change takes effect while running. Times in milliseconds. */
+export interface SessionSettings {
+  readonly initialiseTimeoutMs: number
+  /** Infinity: never. */
+  readonly idleMs: number
+  readonly readTimeoutMs: number
+  readonly resolutionTimeoutMs: number
+  readonly writeTimeoutMs: number
+  readonly queueStanzas: number
+  readonly queueBytes: number
+  readonly maxAttempts: number
+  readonly backoffInitialMs: number
+  readonly backoffMaxMs: number
+  readonly stanzaBytes: number
+  readonly unauthenticatedBytes: number
+  readonly streamsPerAddress: number
+  readonly unauthenticatedStreams: number
+  readonly requireAuthzid: boolean
+  readonly skipSendingAuthzid: boolean
+}
+
+/** Our certificate for one served domain. */
+export interface Credentials {
+  readonly context: SecureContext
+  /** Whether it verifies by our own validator; a side that cannot be verified itself does not insist on others. */
+  readonly verified: boolean
+}
+
+/** What every server session is given: the world around it as functions and values. */
+export interface SessionContext {
+  readonly clock: Clock
+  readonly log: Log
+  readonly settings: SessionSettings
+  readonly jids: Jids
+  /** `served`, `gone` when it was served earlier in this run, `foreign` otherwise; names in canonical form. */
+  domainState(domain: string): 'served' | 'gone' | 'foreign'
+  gate(local: string, remote: string, direction: Direction): Gate
+  credentials(domain: string): Credentials | undefined
+  judge(chain: readonly Buffer[], domain: string): CertificateVerdict
+  /** The current dialback secret first, then the previous one while it is still good. */
+  dialbackSecrets(): readonly string[]
+  /** Hands a stanza to the router; what comes back is set while its destination's pile is above the mark. */
+  route(stanza: Stanza): Congestion | undefined
+}

@@ -1,0 +1,172 @@
+import type { Log } from '../base/log.js'
+import type { CertificateVerdict } from '../negotiation/certificate/verdict.js'
+import {
+  type DialbackCondition,
+  type DialbackElement,
+  readDialback,
+  writeDialbackAnswer,
+  writeDialbackError,
+} from '../negotiation/dialback/element.js'
+import { isDialbackKey } from '../negotiation/dialback/key.js'
+import type { Proof, Rules } from '../negotiation/rules.js'
+import { DomainPair } from '../stanza/domain-pair.js'
+import { prepareDomain } from '../stanza/domain.js'
+import type { XmlStream } from '../stream/xml-stream.js'
+import { toElement } from '../xml/element.js'
+import type { ElementToken } from '../xml/token.js'
+import type { AuthorizedPairs } from './authorized-pairs.js'
+import type { SessionContext } from './context.js'
+
+/** What the authoritative server said, or why it could not be asked (XEP-0220 §2.4 conditions). */
+export type VerifyOutcome =
+  | { readonly kind: 'valid' }
+  | { readonly kind: 'invalid' }
+  | { readonly kind: 'error'; readonly condition: DialbackCondition }
+
+/** Has the authoritative server of `pair.remote` check a key that was sent on the stream with this id. Never rejects. */
+export type Verify = (pair: DomainPair, streamId: string, key: string, signal: AbortSignal) => Promise<VerifyOutcome>
+
+/** The stream on which dialback is spoken, as far as dialback needs it. */
+export interface DialbackHost {
+  readonly context: SessionContext
+  readonly log: Log
+  readonly stream: XmlStream
+  readonly pairs: AuthorizedPairs
+  readonly streamId: string
+  readonly encrypted: boolean
+  readonly peerShowedCertificate: boolean
+  readonly pairsFull: boolean
+  judge(domain: string): CertificateVerdict
+  insists(local: string, rules: Rules): boolean
+  prove(pair: DomainPair, proof: Proof): void
+}
+
+const MOST_PENDING = 16
+const LONGEST_KEY = 512
+const LONGEST_ID = 255
+
+interface Names {
+  readonly from: string
+  readonly to: string
+}
+
+/** Server Dialback on a stream that a peer opened: the receiving role (XEP-0220 §2.1) and the authoritative role (§2.2). */
+export class IncomingDialback {
+  /** How many `db:verify` have been answered; a peer may open a stream for nothing else. */
+  answered = 0
+  readonly #host: DialbackHost
+  readonly #verify: Verify
+  readonly #pending = new Map<string, AbortController>()
+
+  constructor(host: DialbackHost, verify: Verify) {
+    this.#host = host
+    this.#verify = verify
+  }
+
+  get pending(): number {
+    return this.#pending.size
+  }
+
+  /** What was asked before TLS, or on a stream that has ended, is void. */
+  forget(): void {
+    for (const aborter of this.#pending.values()) aborter.abort(new Error('the request is void'))
+    this.#pending.clear()
+  }
+
+  receive(token: ElementToken): void {
+    const element = readDialback(toElement(token), token.tag.name)
+    if (element === undefined) return this.#host.stream.fail('unsupported-stanza-type', `<${token.tag.name}> is not an element of dialback`)
+    // Nothing is ever asked on a stream that the peer opened, so every answer here is unsolicited (CVE-2012-3525 and its kin).
+    if (element.type !== undefined) return this.#host.stream.fail('invalid-from', 'an answer to a question that was never asked')
+    if (element.step === 'result') this.#result(element)
+    else this.#authoritative(element)
+  }
+
+  #result(element: DialbackElement): void {
+    const { stream, context, pairs, encrypted } = this.#host
+    const from = prepared(element.from)
+    const to = prepared(element.to)
+    if (from === undefined || to === undefined) return stream.fail('improper-addressing', "dialback needs a valid 'from' and 'to'")
+    const state = context.domainState(to)
+    const refuse = (condition: DialbackCondition): void => this.#error('result', { from, to }, condition)
+    if (state !== 'served') return refuse('item-not-found')
+    if (context.domainState(from) !== 'foreign') return stream.fail('invalid-from', "'from' is served here")
+    const gate = context.gate(to, from, 'incoming')
+    if ('refused' in gate) return refuse('policy-violation')
+    const { rules } = gate
+    if (!rules.dialback || (rules.tls === 'required' && !encrypted)) return refuse('policy-violation')
+    if (!isKey(element.key)) return refuse('bad-request')
+    const pair = new DomainPair(to, from)
+    if (pairs.proofOf(to, from) !== undefined) return this.#valid(pair)
+    if (this.#pending.has(pair.key)) return
+    if (this.#host.pairsFull || this.#pending.size >= MOST_PENDING) return refuse('resource-constraint')
+    if (encrypted && this.#host.peerShowedCertificate) {
+      if (rules.external && this.#host.judge(from).verified) {
+        this.#host.prove(pair, 'certificate')
+        return this.#valid(pair)
+      }
+      if (this.#host.insists(to, rules) && !this.#host.judge(from).verified) return refuse('not-authorized')
+    }
+    void this.#ask(pair, element.key)
+  }
+
+  /** The receiving server asks the authoritative one; stanzas of proven pairs flow on meanwhile. */
+  async #ask(pair: DomainPair, key: string): Promise<void> {
+    const aborter = new AbortController()
+    this.#pending.set(pair.key, aborter)
+    const { streamId } = this.#host
+    const outcome = await this.#verify(pair, streamId, key, aborter.signal)
+    if (this.#pending.get(pair.key) !== aborter) return
+    this.#pending.delete(pair.key)
+    const names = { from: pair.remote, to: pair.local }
+    this.#host.log.info('s2s-in-dialback', { local: pair.local, remote: pair.remote, outcome: outcome.kind === 'error' ? outcome.condition : outcome.kind })
+    if (outcome.kind === 'error') return this.#error('result', names, outcome.condition)
+    if (outcome.kind === 'valid') {
+      this.#host.prove(pair, 'dialback')
+      return this.#valid(pair)
+    }
+    // XEP-0220 §2.1.1: an invalid key ends the stream, unless other pairs have been proven on it.
+    if (this.#host.pairs.size > 0) return this.#error('result', names, 'forbidden')
+    this.#host.log.warn('s2s-in-dialback-invalid', { local: pair.local, remote: pair.remote })
+    this.#host.stream.send(writeDialbackAnswer('result', { from: pair.local, to: pair.remote }, 'invalid'))
+    this.#host.stream.close({ kind: 'dialback', detail: 'invalid' })
+  }
+
+  /** Needs nothing but the secret, so any of our servers can answer; says nothing about who asks. */
+  #authoritative(element: DialbackElement): void {
+    const { stream, context, encrypted } = this.#host
+    const from = prepared(element.from)
+    const to = prepared(element.to)
+    const { id, key } = element
+    if (from === undefined || to === undefined) return stream.fail('improper-addressing', "dialback needs a valid 'from' and 'to'")
+    this.answered++
+    const names = { from, to, id }
+    if (id === undefined || id === '' || id.length > LONGEST_ID || !isKey(key)) return this.#error('verify', names, 'bad-request')
+    if (context.domainState(to) !== 'served') return this.#error('verify', names, 'item-not-found')
+    const gate = context.gate(to, from, 'incoming')
+    if ('refused' in gate || !gate.rules.dialback || (gate.rules.tls === 'required' && !encrypted)) {
+      return this.#error('verify', names, 'policy-violation')
+    }
+    const valid = isDialbackKey(key, context.dialbackSecrets(), { receiving: from, originating: to, streamId: id })
+    if (!valid) this.#host.log.warn('s2s-dialback-key-invalid', { local: to, remote: from })
+    stream.send(writeDialbackAnswer('verify', { from: to, to: from, id }, valid ? 'valid' : 'invalid'))
+  }
+
+  #valid(pair: DomainPair): void {
+    this.#host.stream.send(writeDialbackAnswer('result', { from: pair.local, to: pair.remote }, 'valid'))
+  }
+
+  /** Names as they came; the answer swaps them. */
+  #error(step: 'result' | 'verify', names: Names & { readonly id?: string | undefined }, condition: DialbackCondition): void {
+    this.#host.log.info('s2s-in-dialback-refused', { step, from: names.from, to: names.to, condition })
+    this.#host.stream.send(writeDialbackError(step, { from: names.to, to: names.from, id: names.id }, condition))
+  }
+}
+
+function prepared(name: string | undefined): string | undefined {
+  return name === undefined ? undefined : prepareDomain(name)
+}
+
+function isKey(key: string): boolean {
+  return key.length > 0 && key.length <= LONGEST_KEY && /^[\x21-\x7e]+$/.test(key)
+}

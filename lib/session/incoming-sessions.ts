@@ -1,0 +1,123 @@
+import type { Duplex } from 'node:stream'
+import type { Proof } from '../negotiation/rules.js'
+import type { DomainPair } from '../stanza/domain-pair.js'
+import type { EndReason } from '../stream/end-reason.js'
+import { Transport, type TransportAddresses } from '../stream/transport.js'
+import type { SessionContext } from './context.js'
+import type { Verify } from './incoming-dialback.js'
+import { type IncomingRow, IncomingSession } from './incoming-session.js'
+
+/** Proven streams from one address; a large site may have many domains behind it. */
+const MOST_PROVEN_PER_ADDRESS = 200
+
+export interface IncomingSessionsOptions {
+  readonly context: SessionContext
+  readonly verify: Verify
+  readonly proven: (pair: DomainPair, proof: Proof) => void
+}
+
+/** All streams that peers have opened to us. Streams that have proven nothing have limits of their own, so that they never crowd out the others. */
+export class IncomingSessions {
+  readonly #options: IncomingSessionsOptions
+  readonly #sessions = new Map<string, IncomingSession>()
+  #lastTag = 0
+  #stopping = false
+  refusedConnections = 0
+
+  constructor(options: IncomingSessionsOptions) {
+    this.#options = options
+  }
+
+  /** Takes a connected socket; one too many is closed without a byte. */
+  accept(socket: Duplex, addresses: TransportAddresses): void {
+    const { context, verify, proven } = this.#options
+    if (this.#stopping || !this.#hasRoom(addresses.remoteAddress)) {
+      this.refusedConnections++
+      socket.on('error', () => {})
+      socket.destroy()
+      return
+    }
+    this.#lastTag++
+    const tag = `S2SI-${String(this.#lastTag).padStart(5, '0')}`
+    const transport = new Transport(socket, { clock: context.clock, addresses, writeTimeoutMs: context.settings.writeTimeoutMs })
+    const session = new IncomingSession(tag, transport, context, {
+      verify,
+      proven,
+      ended: () => this.#sessions.delete(tag),
+    })
+    this.#sessions.set(tag, session)
+  }
+
+  #hasRoom(address: string | undefined): boolean {
+    const { streamsPerAddress, unauthenticatedStreams } = this.#options.context.settings
+    const place = address === undefined ? undefined : networkOf(address)
+    let unproven = 0
+    let unprovenHere = 0
+    let provenHere = 0
+    for (const session of this.#sessions.values()) {
+      const from = session.stream.transport.addresses.remoteAddress
+      const here = place !== undefined && from !== undefined && networkOf(from) === place
+      if (session.pairs.size > 0) provenHere += here ? 1 : 0
+      else {
+        unproven++
+        unprovenHere += here ? 1 : 0
+      }
+    }
+    return unproven < unauthenticatedStreams && unprovenHere < streamsPerAddress && provenHere < MOST_PROVEN_PER_ADDRESS
+  }
+
+  /** Applies changed policy or served domains to live streams. */
+  reconsider(): void {
+    const { context } = this.#options
+    for (const session of this.#sessions.values()) {
+      session.reconsider(pair => {
+        if (context.domainState(pair.local) !== 'served') return { kind: 'policy', detail: 'domain-removed' }
+        const gate = context.gate(pair.local, pair.remote, 'incoming')
+        return 'refused' in gate ? gate.refused : undefined
+      }, 'policy-violation')
+    }
+  }
+
+  get size(): number {
+    return this.#sessions.size
+  }
+
+  rows(): IncomingRow[] {
+    return [...this.#sessions.values()].map(session => session.row())
+  }
+
+  /** Ends one stream in order, by its tag; false when there is none. */
+  close(tag: string, reason: EndReason = { kind: 'idle', detail: 'closed by the admin' }): boolean {
+    const session = this.#sessions.get(tag)
+    session?.close(reason)
+    return session !== undefined
+  }
+
+  /** Ends every stream with `system-shutdown`; resolves when all are gone or `signal` aborts, which cuts the rest. */
+  async stop(signal: AbortSignal): Promise<void> {
+    this.#stopping = true
+    const reason: EndReason = { kind: 'shutdown', detail: 'stopping' }
+    const ends = [...this.#sessions.values()].map(session => session.finished)
+    for (const session of this.#sessions.values()) session.close(reason)
+    const cut = (): void => {
+      for (const session of this.#sessions.values()) session.stream.abort(reason)
+    }
+    signal.addEventListener('abort', cut, { once: true })
+    if (signal.aborted) cut()
+    await Promise.all(ends)
+    signal.removeEventListener('abort', cut)
+  }
+}
+
+/** What counts as one place: an IPv4 address, or the /64 of an IPv6 address. */
+export function networkOf(address: string): string {
+  if (address.startsWith('::ffff:') || !address.includes(':')) return address.replace(/^::ffff:/, '')
+  const [head = '', tail = ''] = address.split('::')
+  const groups = head === '' ? [] : head.split(':')
+  const rest = tail === '' ? [] : tail.split(':')
+  while (groups.length + rest.length < 8) groups.push('0')
+  return [...groups, ...rest]
+    .slice(0, 4)
+    .map(group => group.replace(/^0+(?=.)/, ''))
+    .join(':')
+}

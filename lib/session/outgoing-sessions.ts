@@ -1,0 +1,385 @@
+import { LRUCache } from 'lru-cache'
+import { Deadline } from '../base/deadline.js'
+import { Slots } from '../base/slots.js'
+import { Trace } from '../base/trace.js'
+import type { SecuredStream } from '../negotiation/initiate.js'
+import type { Proof, Rules } from '../negotiation/rules.js'
+import { DomainPair } from '../stanza/domain-pair.js'
+import { isUsableRemoteName } from '../stanza/domain.js'
+import type { Refusal, Refused, Route } from '../stanza/route.js'
+import type { Stanza } from '../stanza/stanza.js'
+import { type EndReason, endReasonOf, refusalOf, StreamEnd } from '../stream/end-reason.js'
+import type { XmlStream } from '../stream/xml-stream.js'
+import { attempt, type AttemptOptions, reach } from './attempt.js'
+import { Backoff } from './backoff.js'
+import type { Connect } from './connect.js'
+import type { SessionContext } from './context.js'
+import type { VerifyOutcome } from './incoming-dialback.js'
+import { OutgoingSession } from './outgoing-session.js'
+import { OutgoingStream } from './outgoing-stream.js'
+
+/** Pairs in use at once; names come from strangers. */
+const MOST_SESSIONS = 10_000
+/** Above so many, a pair that is not in use is forgotten, with its history, for each new one. */
+const KEPT_SESSIONS = 1000
+/** How long an attempt waits for its turn when too many are under way. */
+const LONGEST_TURN_MS = 30_000
+/** How long a stream that was opened to verify a key is kept for the pair that is usually wanted next. */
+const SPARE_MS = 10_000
+const MOST_VERIFICATIONS = 512
+const PROVEN_MEMORY = 10_000
+const PROVEN_LATELY_MS = 30 * 24 * 3600 * 1000
+
+export interface OutgoingSessionsOptions {
+  readonly context: SessionContext
+  readonly connect: Connect
+  /** Whether `dns.override` or a rule names this domain, so that it need not be a usable public name. */
+  readonly isRouted: (domain: string) => boolean
+  readonly publish: (pair: DomainPair, route: Route, proof: Proof, stream: OutgoingStream) => () => void
+  readonly random?: () => number
+}
+
+/** Every stanza that was accepted here is in exactly one of these: accepted = delivered + refused + waiting. */
+export interface OutgoingCounters {
+  accepted: number
+  delivered: number
+  refused: number
+}
+
+/** What an admin sees of one domain pair. */
+export interface OutgoingRow {
+  readonly id: string
+  readonly kind: 's2s-out'
+  readonly address: string
+  readonly local: string
+  readonly remote: string
+  readonly state: string
+  readonly proof: string
+  readonly tls: string
+  readonly waiting: number
+  readonly stanzas: number
+  readonly connectedMs: number
+  readonly lastFailure: string
+  readonly restMs: number
+}
+
+/** All outgoing sessions, by domain pair; also the way to the authoritative server of a domain. */
+export class OutgoingSessions {
+  readonly counters: OutgoingCounters = { accepted: 0, delivered: 0, refused: 0 }
+  readonly #options: OutgoingSessionsOptions
+  readonly #context: SessionContext
+  readonly #backoff: Backoff
+  readonly #slots: Slots
+  readonly #sessions = new Map<string, OutgoingSession>()
+  readonly #streams = new Set<OutgoingStream>()
+  /** Streams opened only to verify a key, by domain pair. */
+  readonly #spares = new Map<string, OutgoingStream>()
+  /** Streams being opened to verify a key, by domain pair: concurrent questions share one. */
+  readonly #reaching = new Map<string, Promise<OutgoingStream>>()
+  readonly #proven = new LRUCache<string, number>({ max: PROVEN_MEMORY })
+  readonly #stopping = new AbortController()
+  #lastTag = 0
+  #verifications = 0
+
+  constructor(options: OutgoingSessionsOptions) {
+    this.#options = options
+    this.#context = options.context
+    this.#backoff = new Backoff(options.context.clock, options.context.settings, options.random)
+    this.#slots = new Slots(() => options.context.settings.maxAttempts)
+  }
+
+  /** Takes a stanza for a pair that no route in the table carries yet. */
+  deliver(stanza: Stanza, refused: Refused): Refusal | undefined {
+    const local = stanza.from!.domain
+    const remote = stanza.to!.domain
+    const pair = new DomainPair(local, remote)
+    const session = this.#sessions.get(pair.key) ?? this.#open(pair)
+    if (session instanceof OutgoingSession) {
+      const refusal = session.deliver(stanza, refused)
+      if (refusal === undefined) this.counters.accepted++
+      return refusal
+    }
+    return refusalOf(session)
+  }
+
+  /** The pair's session, or why there can be none (first rows of the decision tree). */
+  #open(pair: DomainPair): OutgoingSession | EndReason {
+    if (this.#stopping.signal.aborted) return { kind: 'shutdown', detail: 'stopping' }
+    if (!isUsableRemoteName(pair.remote) && !this.#options.isRouted(pair.remote)) return { kind: 'address', detail: 'malformed' }
+    if (this.#context.domainState(pair.remote) === 'served') return { kind: 'address', detail: 'loop' }
+    const gate = this.#context.gate(pair.local, pair.remote, 'outgoing')
+    if ('refused' in gate) return gate.refused
+    if (this.#sessions.size >= KEPT_SESSIONS) this.#forgetOne()
+    if (this.#sessions.size >= MOST_SESSIONS) return { kind: 'overload', detail: 'too-many-pairs' }
+    const session = new OutgoingSession(pair, this.#context, this.#backoff, {
+      attempt: (_, trace, signal) => this.#attempt(pair, trace, signal),
+      newTrace: () => new Trace(this.#context.clock),
+      publish: (_, route, proof, stream) => {
+        this.heardFrom(pair.remote)
+        return this.#options.publish(pair, this.#counted(route), proof, stream)
+      },
+      refused: count => {
+        this.counters.refused += count
+      },
+    })
+    this.#sessions.set(pair.key, session)
+    return session
+  }
+
+  #forgetOne(): void {
+    for (const [key, session] of this.#sessions) {
+      if (!session.spent) continue
+      session.close({ kind: 'idle', detail: 'forgotten' })
+      this.#sessions.delete(key)
+      return
+    }
+  }
+
+  #counted(route: Route): Route {
+    const { counters } = this
+    return {
+      deliver(stanza, refused) {
+        const refusal = route.deliver(stanza, refused)
+        if (refusal === undefined) counters.accepted++
+        return refusal
+      },
+      get congestion() {
+        return route.congestion
+      },
+    }
+  }
+
+  async #attempt(pair: DomainPair, trace: Trace, signal: AbortSignal): Promise<readonly [OutgoingStream, Proof]> {
+    const free = await this.#turn(signal)
+    const { clock, settings } = this.#context
+    const total = settings.resolutionTimeoutMs + settings.initialiseTimeoutMs
+    const deadline = new Deadline(clock, total, () => new StreamEnd('deadline', trace.waitingFor), signal)
+    try {
+      const gate = this.#context.gate(pair.local, pair.remote, 'outgoing')
+      if ('refused' in gate) throw new StreamEnd(gate.refused.kind, gate.refused.detail, gate.refused.text)
+      trace.note('rules', { ...gate.rules })
+      const spare = this.#takeSpare(pair)
+      if (spare !== undefined) trace.note('reuse', { stream: spare.tag })
+      const proven = await attempt(this.#attemptOptions(pair, gate.rules, trace, deadline.signal), spare)
+      const now = this.#context.gate(pair.local, pair.remote, 'outgoing')
+      if ('refused' in now) {
+        proven[0].stream.fail('policy-violation')
+        throw new StreamEnd(now.refused.kind, now.refused.detail, now.refused.text)
+      }
+      return proven
+    } finally {
+      deadline.done()
+      free()
+    }
+  }
+
+  async #turn(signal: AbortSignal): Promise<() => void> {
+    const wait = new Deadline(this.#context.clock, LONGEST_TURN_MS, () => new StreamEnd('overload', 'too-many-attempts'), signal)
+    try {
+      return await this.#slots.take(wait.signal)
+    } finally {
+      wait.done()
+    }
+  }
+
+  #attemptOptions(pair: DomainPair, rules: Rules, trace: Trace, signal: AbortSignal): AttemptOptions {
+    const provenAt = this.#proven.get(pair.remote)
+    return {
+      context: this.#context,
+      connect: this.#options.connect,
+      pair,
+      rules,
+      trace,
+      signal,
+      provenLately: provenAt !== undefined && this.#context.clock.now() - provenAt < PROVEN_LATELY_MS,
+      wrap: (stream, secured) => this.#wrap(pair.remote, stream, secured),
+    }
+  }
+
+  #wrap(remote: string, stream: XmlStream, secured: SecuredStream): OutgoingStream {
+    this.#lastTag++
+    const tag = `S2SO-${String(this.#lastTag).padStart(5, '0')}`
+    const wrapped: OutgoingStream = new OutgoingStream(tag, remote, stream, secured, this.#context, {
+      delivered: count => {
+        this.counters.delivered += count
+      },
+      cut: count => {
+        this.counters.refused += count
+      },
+      ended: () => this.#streams.delete(wrapped),
+    })
+    this.#streams.add(wrapped)
+    return wrapped
+  }
+
+  #takeSpare(pair: DomainPair): OutgoingStream | undefined {
+    const spare = this.#spares.get(pair.key)
+    if (spare === undefined || !spare.usable || spare.busy) return undefined
+    this.#spares.delete(pair.key)
+    return spare
+  }
+
+  /** Has the authoritative server of `pair.remote` check a key (XEP-0220 §2.2): over a live stream to it, or one opened for this. */
+  async verify(pair: DomainPair, streamId: string, key: string, signal: AbortSignal): Promise<VerifyOutcome> {
+    if (this.#verifications >= MOST_VERIFICATIONS) return { kind: 'error', condition: 'resource-constraint' }
+    this.#verifications++
+    const trace = new Trace(this.#context.clock)
+    const total = this.#context.settings.readTimeoutMs
+    const deadline = new Deadline(this.#context.clock, total, () => new StreamEnd('deadline', trace.waitingFor), signal)
+    try {
+      const stream = this.#liveStreamTo(pair.remote) ?? (await untilAborted(this.#verificationStream(pair, trace), deadline.signal))
+      trace.waitFor('dialback verification')
+      const outcome = await stream.verify(pair, streamId, key, deadline.signal)
+      if (outcome.kind === 'valid') this.heardFrom(pair.remote)
+      return outcome
+    } catch (error) {
+      const reason = endReasonOf(error)
+      this.#context.log.info('s2s-verify-failed', { local: pair.local, remote: pair.remote, reason: `${reason.kind}: ${reason.detail}` })
+      return { kind: 'error', condition: verifyCondition(reason) }
+    } finally {
+      deadline.done()
+      this.#verifications--
+    }
+  }
+
+  #liveStreamTo(remote: string): OutgoingStream | undefined {
+    for (const stream of this.#streams) if (stream.remote === remote && stream.usable && stream.pairs.size > 0) return stream
+    for (const stream of this.#spares.values()) if (stream.remote === remote && stream.usable) return stream
+    return undefined
+  }
+
+  #verificationStream(pair: DomainPair, trace: Trace): Promise<OutgoingStream> {
+    const underway = this.#reaching.get(pair.key)
+    if (underway !== undefined) return underway
+    const reaching = this.#openForVerification(pair, trace).finally(() => this.#reaching.delete(pair.key))
+    this.#reaching.set(pair.key, reaching)
+    return reaching
+  }
+
+  async #openForVerification(pair: DomainPair, trace: Trace): Promise<OutgoingStream> {
+    const { clock, settings } = this.#context
+    const stopping = this.#stopping.signal
+    const deadline = new Deadline(clock, settings.readTimeoutMs, () => new StreamEnd('deadline', trace.waitingFor), stopping)
+    try {
+      const gate = this.#context.gate(pair.local, pair.remote, 'outgoing')
+      if ('refused' in gate) throw new StreamEnd(gate.refused.kind, gate.refused.detail)
+      const stream = await reach(this.#attemptOptions(pair, gate.rules, trace, deadline.signal))
+      stream.listen()
+      this.#spares.set(pair.key, stream)
+      const expire = (): void => {
+        if (this.#spares.get(pair.key) !== stream) return
+        if (stream.busy) return void clock.after(SPARE_MS, expire)
+        this.#spares.delete(pair.key)
+        stream.close({ kind: 'idle', detail: 'verification-only' })
+      }
+      clock.after(SPARE_MS, expire)
+      return stream
+    } finally {
+      deadline.done()
+    }
+  }
+
+  /** The domain has proven itself to us, or answered us: nothing about it rests any more. */
+  heardFrom(remote: string): void {
+    this.#proven.set(remote, this.#context.clock.now())
+    this.#backoff.clear(remote)
+    for (const session of this.#sessions.values()) if (session.pair.remote === remote) session.retry()
+  }
+
+  /** Applies changed policy to what is connected or under way. */
+  reconsider(): void {
+    for (const session of [...this.#sessions.values()]) {
+      const gate = this.#context.gate(session.pair.local, session.pair.remote, 'outgoing')
+      const gone = this.#context.domainState(session.pair.local) !== 'served'
+      if (!gone && !('refused' in gate)) continue
+      session.close('refused' in gate ? gate.refused : { kind: 'policy', detail: 'domain-removed' })
+      session.stream?.close({ kind: 'policy', detail: 'no longer allowed' })
+      this.#sessions.delete(session.pair.key)
+    }
+  }
+
+  get waiting(): number {
+    let count = 0
+    for (const session of this.#sessions.values()) count += session.waiting
+    return count
+  }
+
+  session(local: string, remote: string): OutgoingSession | undefined {
+    return this.#sessions.get(new DomainPair(local, remote).key)
+  }
+
+  rows(): OutgoingRow[] {
+    const now = this.#context.clock.now()
+    return [...this.#sessions.values()].map(session => {
+      const stream = session.stream
+      const transport = stream?.stream.transport
+      const rest = session.rest
+      return {
+        id: stream?.tag ?? '',
+        kind: 's2s-out',
+        address: transport?.addresses.remoteAddress ?? '',
+        local: session.pair.local,
+        remote: session.pair.remote,
+        state: session.state,
+        proof: session.proof ?? '',
+        tls: transport?.tls?.protocol ?? '',
+        waiting: session.waiting,
+        stanzas: stream?.sent ?? 0,
+        connectedMs: stream === undefined ? 0 : stream.connectedMs,
+        lastFailure: session.attempts.filter(({ mends }) => mends !== 'nobody').at(-1)?.outcome ?? '',
+        restMs: rest === undefined ? 0 : Math.max(0, rest.until - now),
+      }
+    })
+  }
+
+  /** Ends one stream in order, by its tag; false when there is none. */
+  close(tag: string): boolean {
+    for (const stream of this.#streams) {
+      if (stream.tag !== tag) continue
+      stream.close({ kind: 'idle', detail: 'closed by the admin' })
+      return true
+    }
+    return false
+  }
+
+  /** Answers what waits, closes every stream in order; resolves when all are gone or `signal` aborts. */
+  async stop(signal: AbortSignal): Promise<void> {
+    const reason: EndReason = { kind: 'shutdown', detail: 'stopping' }
+    this.#stopping.abort(new StreamEnd('shutdown', 'stopping'))
+    for (const session of this.#sessions.values()) session.close(reason)
+    const ends = [...this.#streams].map(stream => stream.finished)
+    for (const stream of this.#streams) stream.close(reason)
+    await untilAborted(Promise.all(ends), signal).catch(() => {})
+    for (const stream of this.#streams) stream.stream.abort(reason)
+    this.#sessions.clear()
+    this.#spares.clear()
+  }
+}
+
+/** What the initiator is told when its authoritative server could not be asked (XEP-0220 §2.4). */
+function verifyCondition(reason: EndReason): 'remote-server-not-found' | 'remote-connection-failed' | 'remote-server-timeout' {
+  switch (reason.kind) {
+    case 'address':
+    case 'dns':
+      return reason.detail === 'timeout' || reason.detail === 'servfail' ? 'remote-server-timeout' : 'remote-server-not-found'
+    case 'stream':
+      return reason.detail === 'host-unknown' || reason.detail === 'host-gone' ? 'remote-server-not-found' : 'remote-server-timeout'
+    case 'tcp':
+      return reason.detail === 'timeout' || reason.detail === 'reset' ? 'remote-server-timeout' : 'remote-connection-failed'
+    case 'tls':
+    case 'certificate':
+    case 'policy':
+      return 'remote-connection-failed'
+    default:
+      return 'remote-server-timeout'
+  }
+}
+
+function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const aborted = (): void => reject(signal.reason)
+    if (signal.aborted) return aborted()
+    signal.addEventListener('abort', aborted, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', aborted))
+  })
+}

@@ -1,0 +1,5 @@
+import type { Migration } from '../migrate.js'
+import { accountsPropertiesSecrets } from './0001-accounts-properties-secrets.js'
+
+/** Every step of the schema, in order. */
+export const MIGRATIONS: readonly Migration[] = [accountsPropertiesSecrets]
