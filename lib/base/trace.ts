@@ -16,14 +16,20 @@ export class Trace {
   waitingFor = 'start'
   readonly #clock: Clock
   readonly #start: number
+  readonly #onStep: (step: TraceStep) => void
 
-  constructor(clock: Clock) {
+  /** `onStep` hears each step as it is noted. */
+  constructor(clock: Clock, onStep: (step: TraceStep) => void = () => {}) {
     this.#clock = clock
     this.#start = clock.now()
+    this.#onStep = onStep
   }
 
   note(step: string, facts: Readonly<Record<string, unknown>> = {}): void {
-    if (this.steps.length < MOST_STEPS) this.steps.push({ atMs: Math.round(this.#clock.now() - this.#start), step, facts })
+    if (this.steps.length >= MOST_STEPS) return
+    const noted = { atMs: Math.round(this.#clock.now() - this.#start), step, facts }
+    this.steps.push(noted)
+    this.#onStep(noted)
   }
 
   /** Notes that from now on the attempt waits for `step`. */

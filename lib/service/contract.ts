@@ -3,8 +3,16 @@ import type { Log } from '../base/log.js'
 import type { LoadResult } from './config.js'
 import type { Settings } from './settings.js'
 
+/** Where a service can be reached, once it has been started. */
+export interface ServiceEndpoints {
+  /** For other servers, STARTTLS. */
+  readonly servers: readonly { readonly address: string; readonly port: number }[]
+  readonly ximss: readonly { readonly address: string; readonly port: number; readonly tls: boolean }[]
+}
+
 /** A running service. */
 export interface Service {
+  readonly endpoints: ServiceEndpoints
   /** Opens everything; one line per listener. Rejects, with nothing left open, when something cannot be opened. */
   start(): Promise<readonly string[]>
   /** Ends everything in order; may be called again. */

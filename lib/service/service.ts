@@ -19,7 +19,7 @@ import { openStore, type Store } from '../store/store.js'
 import { Acceptor, type Endpoint } from '../stream/acceptor.js'
 import { adminRoutes } from './admin-routes.js'
 import { adminSocketPath, dataDirectory, tlsDirectory } from './config-paths.js'
-import type { CreateService, Service, ServiceOptions } from './contract.js'
+import type { CreateService, Service, ServiceEndpoints, ServiceOptions } from './contract.js'
 import { Federation } from './federation.js'
 import { isOwnListener } from './own-listeners.js'
 import { ServedDomains } from './served-domains.js'
@@ -138,6 +138,10 @@ class ComityService implements Service {
     })
   }
 
+  get endpoints(): ServiceEndpoints {
+    return { servers: this.#endpoints, ximss: this.#ximss.endpoints }
+  }
+
   async start(): Promise<readonly string[]> {
     try {
       await this.#admin.open()
@@ -162,7 +166,7 @@ class ComityService implements Service {
     this.#log.info('service-stopping')
     const deadline = new AbortController()
     const cancel = this.#clock.after(STOP_MS, () => deadline.abort(new Error('the time to stop is over')))
-    await this.#acceptor?.close()
+    this.#acceptor?.close()
     await this.#ximss.stop()
     await this.federation.incoming.stop(deadline.signal)
     await this.federation.outgoing.stop(deadline.signal)
@@ -260,6 +264,7 @@ class ComityService implements Service {
       this.#domains.replace(this.#settings.get('xmpp.domains'))
       this.#later(() => this.#parts.certificates.reload(this.#settings.get('xmpp.domains')))
     }
+    if (key === 'ximss.channels') this.#ximss.sessions.most = this.#settings.get('ximss.channels')
     if (key === 'dns.servers' || key === 'dns.override') this.#resolver.flush()
     if (key.startsWith('xmpp.')) {
       this.federation.incoming.reconsider()
@@ -268,7 +273,7 @@ class ComityService implements Service {
     if (takesEffect !== 'listener') return
     this.#later(async () => {
       if (!key.startsWith('ximss.')) {
-        await this.#acceptor?.close()
+        this.#acceptor?.close()
         this.#acceptor = undefined
         this.#endpoints = []
         for (const line of await this.#openServers()) this.#log.info('listener-reopened', { listener: line })

@@ -113,7 +113,7 @@ export class OutgoingSessions {
     if (this.#sessions.size >= MOST_SESSIONS) return { kind: 'overload', detail: 'too-many-pairs' }
     const session = new OutgoingSession(pair, this.#context, this.#backoff, {
       attempt: (_, trace, signal) => this.#attempt(pair, trace, signal),
-      newTrace: () => new Trace(this.#context.clock),
+      newTrace: () => this.#newTrace(pair),
       publish: (_, route, proof, stream) => {
         this.heardFrom(pair.remote)
         return this.#options.publish(pair, this.#counted(route), proof, stream)
@@ -124,6 +124,13 @@ export class OutgoingSessions {
     })
     this.#sessions.set(pair.key, session)
     return session
+  }
+
+  #newTrace(pair: DomainPair): Trace {
+    const { clock, log } = this.#context
+    return new Trace(clock, ({ step, facts, atMs }) => {
+      log.debug('s2s-out-step', { local: pair.local, remote: pair.remote, step, atMs, facts })
+    })
   }
 
   #forgetOne(): void {
@@ -223,7 +230,7 @@ export class OutgoingSessions {
   async verify(pair: DomainPair, streamId: string, key: string, signal: AbortSignal): Promise<VerifyOutcome> {
     if (this.#verifications >= MOST_VERIFICATIONS) return { kind: 'error', condition: 'resource-constraint' }
     this.#verifications++
-    const trace = new Trace(this.#context.clock)
+    const trace = this.#newTrace(pair)
     const total = this.#context.settings.readTimeoutMs
     const deadline = new Deadline(this.#context.clock, total, () => new StreamEnd('deadline', trace.waitingFor), signal)
     try {

@@ -1,6 +1,6 @@
 import { childNamed, createElement, type Element, textOf, toElement } from '../xml/element.js'
 import { CONTENT_NAMESPACES, NS_CLIENT, NS_XML } from '../xml/namespaces.js'
-import { escapeAttribute, escapeText, serialize } from '../xml/serializer.js'
+import { escapeAttribute, serializeAll } from '../xml/serializer.js'
 import type { Attribute, ElementToken } from '../xml/token.js'
 import { fill, setAttribute } from '../xml/tree.js'
 import type { Jid, Jids } from './jid.js'
@@ -14,6 +14,8 @@ export type StanzaDefect =
   | 'not-a-stanza'
   /** `to` or `from` is there but no address (RFC 6120 §4.9.3.7). */
   | 'improper-addressing'
+  /** To stand on its own it would have to declare namespaces of its stream so often that it grew beyond measure. */
+  | 'excessive-namespaces'
 
 /** The attributes common to all stanzas (RFC 6120 §8.1). */
 export interface StanzaAttributes {
@@ -93,7 +95,8 @@ export class Stanza {
         extra.push(attribute)
       }
     }
-    const inner = token.portable ? token.inner : neutral(toElement(token).children)
+    const inner = token.portable ? token.inner : neutralized(token)
+    if (inner === undefined) return { defect: 'excessive-namespaces' }
     return new Stanza(kind, { to, from, id, type, lang }, extra ?? NO_ATTRIBUTES, inner)
   }
 
@@ -208,9 +211,16 @@ function kindOf(name: string): StanzaKind | undefined {
 
 /** Children as bytes that belong to no stream. */
 function neutral(children: readonly (Element | string)[]): Buffer {
-  let text = ''
-  for (const child of children) {
-    text += typeof child === 'string' ? escapeText(child) : serialize(child, NS_CLIENT, CONTENT)
-  }
+  const text = serializeAll(children, NS_CLIENT, CONTENT)
   return text === '' ? NOTHING : Buffer.from(text)
+}
+
+/** The children of an element that is not portable; undefined when they would grow beyond measure. */
+function neutralized(token: ElementToken): Buffer | undefined {
+  try {
+    return neutral(toElement(token).children)
+  } catch (error) {
+    if (error instanceof RangeError) return undefined
+    throw error
+  }
 }

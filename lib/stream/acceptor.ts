@@ -32,7 +32,7 @@ export class Acceptor {
     try {
       for (const address of this.#options.addresses) await this.#listen(address)
     } catch (error) {
-      await this.close()
+      this.close()
       throw error
     }
     return this.endpoints
@@ -46,9 +46,9 @@ export class Acceptor {
   }
 
   /** Stops listening; sockets that were handed out live on. */
-  async close(): Promise<void> {
-    const servers = this.#servers.splice(0)
-    await Promise.all(servers.map(server => new Promise<void>(resolve => server.close(() => resolve()))))
+  close(): void {
+    // The port is free at once; `close` calls back only when the last socket that came from it is gone.
+    for (const server of this.#servers.splice(0)) server.close()
   }
 
   async #listen(address: string): Promise<void> {

@@ -48,6 +48,14 @@ TEXT_CLASSES[0x3e] = GREATER
 VALUE_CLASSES[0x22] = QUOTE
 VALUE_CLASSES[0x27] = QUOTE
 
+/** The first place from `from` on, but not behind `stop`, that is no white space. */
+export function passSpace(data: Uint8Array, from: number, stop: number): number {
+  const classes = CLASSES
+  let pos = from
+  while (pos < stop && (classes[data[pos]!]! & SPACE) !== 0) pos++
+  return pos
+}
+
 /** Length in bytes of the UTF-8 character that begins with `lead`; the character must be known to be valid. */
 export function lengthOf(lead: number): number {
   return lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4

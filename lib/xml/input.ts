@@ -43,6 +43,14 @@ export class Input {
     return this.#replace(store, true, keep)
   }
 
+  /** A copy of some of the bytes, to be kept. */
+  copy(from: number, to: number): Buffer {
+    if (to <= from) return NOTHING
+    const copy = Buffer.allocUnsafe(to - from)
+    this.bytes.copy(copy, 0, from, to)
+    return copy
+  }
+
   /** Forgets all bytes. */
   clear(): void {
     this.#replace(NOTHING, false, this.end)

@@ -12,7 +12,6 @@ import {
   lengthOf,
   NAME,
   NAME_START,
-  PLAIN,
   QUOTE,
   SPACE,
   VALUE_CLASSES,
@@ -84,6 +83,7 @@ export class StartTagReader {
 
   /** Reads on from `pos` to the tag's end, an error or `stop`, whichever comes first; returns where it stands. */
   read(data: Buffer, tagStart: number, from: number, stop: number, limits: TokenizerLimits): number {
+    const classes = CLASSES
     let pos = from
     while (pos < stop) {
       switch (this.#state) {
@@ -101,7 +101,7 @@ export class StartTagReader {
           break
         case BEHIND_VALUE: {
           const byte = data[pos]!
-          if ((CLASSES[byte]! & SPACE) !== 0) {
+          if ((classes[byte]! & SPACE) !== 0) {
             pos++
             this.#state = BETWEEN
           } else if (byte === 0x3e) {
@@ -114,7 +114,7 @@ export class StartTagReader {
           break
         }
         case BETWEEN: {
-          while (pos < stop && (CLASSES[data[pos]!]! & SPACE) !== 0) pos++
+          while (pos < stop && (classes[data[pos]!]! & SPACE) !== 0) pos++
           if (pos >= stop) return pos
           const byte = data[pos]!
           if (byte === 0x3e || byte === 0x2f) {
@@ -122,6 +122,8 @@ export class StartTagReader {
             break
           }
           this.#attribute(pos - tagStart)
+          pos = this.#plainAttribute(data, tagStart, pos, stop, limits)
+          if (this.error !== undefined) return pos
           break
         }
         case ATTRIBUTE_NAME: {
@@ -135,21 +137,18 @@ export class StartTagReader {
             break
           }
           this.slots[at + NAME_TO] = pos - tagStart
-          if (this.isDeclaration(data, tagStart, this.count)) {
-            if (++this.declarations > limits.declarations) return this.#refuse(pos, 'too many namespace declarations')
-          } else if (this.count + 1 - this.declarations > limits.attributes)
-            return this.#refuse(pos, 'too many attributes')
+          if (!this.#counted(data, tagStart, limits)) return pos
           this.#state = BEFORE_EQUALS
           break
         }
         case BEFORE_EQUALS:
-          while (pos < stop && (CLASSES[data[pos]!]! & SPACE) !== 0) pos++
+          while (pos < stop && (classes[data[pos]!]! & SPACE) !== 0) pos++
           if (pos >= stop) return pos
           if (data[pos++] !== EQUALS) return this.#fail(pos, 'attribute without value')
           this.#state = BEFORE_VALUE
           break
         case BEFORE_VALUE: {
-          while (pos < stop && (CLASSES[data[pos]!]! & SPACE) !== 0) pos++
+          while (pos < stop && (classes[data[pos]!]! & SPACE) !== 0) pos++
           if (pos >= stop) return pos
           const byte = data[pos++]!
           if (byte !== 0x22 && byte !== 0x27) return this.#fail(pos, 'attribute value without quotes')
@@ -213,13 +212,56 @@ export class StartTagReader {
     this.#state = ATTRIBUTE_NAME
   }
 
+  /**
+   * Reads an attribute as nearly all are, in one go: ASCII names, `=` without space, a value without references and line
+   * breaks. Any other is left where it begins, to be read step by step.
+   */
+  #plainAttribute(data: Buffer, tagStart: number, from: number, stop: number, limits: TokenizerLimits): number {
+    const classes = CLASSES
+    const values = VALUE_CLASSES
+    let pos = from
+    let colon = 0
+    if ((classes[data[pos]!]! & NAME_START) === 0) return from
+    while (pos < stop && (classes[data[pos]!]! & NAME) !== 0) pos++
+    if (data[pos] === COLON_BYTE && pos + 1 < stop && (classes[data[pos + 1]!]! & NAME_START) !== 0) {
+      colon = pos++ - tagStart
+      while (pos < stop && (classes[data[pos]!]! & NAME) !== 0) pos++
+    }
+    const nameTo = pos
+    if (pos + 2 >= stop || data[pos] !== EQUALS) return from
+    const quote = data[pos + 1]!
+    if (quote !== 0x22 && quote !== 0x27) return from
+    const valueFrom = (pos += 2)
+    while (pos < stop && values[data[pos]!] === 0) pos++
+    if (pos >= stop || data[pos] !== quote) return from
+    const at = this.count * SLOTS
+    const { slots } = this
+    slots[at + COLON] = colon
+    slots[at + NAME_TO] = nameTo - tagStart
+    slots[at + VALUE_FROM] = valueFrom - tagStart
+    slots[at + VALUE_TO] = pos - tagStart
+    if (!this.#counted(data, tagStart, limits)) return pos
+    this.count++
+    this.#state = BEHIND_VALUE
+    return pos + 1
+  }
+
+  /** Counts the attribute whose name was read. */
+  #counted(data: Buffer, tagStart: number, limits: TokenizerLimits): boolean {
+    if (this.isDeclaration(data, tagStart, this.count)) {
+      if (++this.declarations > limits.declarations) this.error = tooMuch('too many namespace declarations')
+    } else if (this.count + 1 - this.declarations > limits.attributes) this.error = tooMuch('too many attributes')
+    return this.error === undefined
+  }
+
   /** Passes over the characters of one part of a name. */
   #name(data: Buffer, tagStart: number, from: number, stop: number): number {
+    const classes = CLASSES
     let pos = from
     if (pos - tagStart === this.#part) {
       const byte = data[pos]!
       if (byte < 0x80) {
-        if ((CLASSES[byte]! & NAME_START) === 0) return this.#fail(pos, 'a name may not begin so')
+        if ((classes[byte]! & NAME_START) === 0) return this.#fail(pos, 'a name may not begin so')
         pos++
       } else {
         if (!isNameStart(characterAt(data, pos))) return this.#fail(pos, 'a name may not begin so')
@@ -228,7 +270,7 @@ export class StartTagReader {
     }
     while (pos < stop) {
       const byte = data[pos]!
-      if ((CLASSES[byte]! & NAME) !== 0) pos++
+      if ((classes[byte]! & NAME) !== 0) pos++
       else if (byte < 0x80) return pos
       else if (isNameCharacter(characterAt(data, pos))) pos += lengthOf(byte)
       else return this.#fail(pos, 'illegal character in a name')
@@ -238,14 +280,15 @@ export class StartTagReader {
 
   /** Passes over the characters of a value, up to its closing quote or a reference. */
   #value(data: Buffer, tagStart: number, from: number, stop: number): number {
+    const classes = VALUE_CLASSES
     const quote = this.#quote
     const at = this.count * SLOTS
     let pos = from
     for (;;) {
-      while (pos < stop && VALUE_CLASSES[data[pos]!] === PLAIN) pos++
+      while (pos < stop && classes[data[pos]!] === 0) pos++
       if (pos >= stop) return pos
       const byte = data[pos]!
-      switch (VALUE_CLASSES[byte]) {
+      switch (classes[byte]) {
         case ILLEGAL:
           return this.#fail(pos, 'illegal character in an attribute value')
         case LESS:
@@ -280,11 +323,6 @@ export class StartTagReader {
 
   #fail(pos: number, text: string): number {
     this.error = malformed(text)
-    return pos
-  }
-
-  #refuse(pos: number, text: string): number {
-    this.error = tooMuch(text)
     return pos
   }
 }

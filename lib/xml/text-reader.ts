@@ -39,8 +39,14 @@ export class TextReader {
 
   /** Reads on from `pos` to the next `<` that begins markup, an error or `stop`, whichever comes first; returns where it stands. */
   read(data: Buffer, from: number, stop: number): number {
+    // An imported table is looked up at each use; a local one is not.
+    const classes = TEXT_CLASSES
     let pos = from
     while (pos < stop) {
+      if (this.#brackets === 0 && this.#state !== REFERENCE) {
+        while (pos < stop && classes[data[pos]!] === 0) pos++
+        if (pos >= stop) return pos
+      }
       const byte = data[pos]!
       if (this.#state === REFERENCE) {
         pos++
@@ -65,10 +71,9 @@ export class TextReader {
           continue
         }
       }
-      switch (TEXT_CLASSES[byte]) {
+      switch (classes[byte]) {
         case PLAIN:
           pos++
-          while (pos < stop && TEXT_CLASSES[data[pos]!] === PLAIN) pos++
           break
         case LESS:
           if (this.#state === TEXT) return pos

@@ -1,4 +1,5 @@
-import { CLASSES, ILLEGAL, isNoncharacter, SPACE, TEXT_CLASSES } from './characters.js'
+import { Bounds } from './bounds.js'
+import { CLASSES, ILLEGAL, isNoncharacter, passSpace, SPACE, TEXT_CLASSES } from './characters.js'
 import { faultOfDeclaration } from './declaration.js'
 import { Input } from './input.js'
 import { Names } from './names.js'
@@ -43,7 +44,6 @@ const EPILOG = 2
 
 const LESS = 0x3c
 const GREATER = 0x3e
-const NOTHING = Buffer.alloc(0)
 const NO_SCOPE: ReadonlyMap<string, string> = new Map()
 
 /** What a tokenizer reads, and within which bounds. */
@@ -64,11 +64,10 @@ export interface TokenizerOptions {
  * the bytes that wait. After an error or a footer nothing is returned for ever.
  */
 export class Tokenizer {
-  /** May be replaced at any time; holds from the next call of `next`. */
-  limits: TokenizerLimits
   readonly #document: boolean
   readonly #content: readonly string[]
   readonly #input = new Input()
+  readonly #bounds: Bounds
   readonly #names = new Names()
   readonly #reader = new StartTagReader()
   readonly #text = new TextReader()
@@ -86,30 +85,32 @@ export class Tokenizer {
   #pos = 0
   #markup = 0
   #inner = 0
-  /** Where the stream began; this and the next three are places in all that was written. */
-  #origin = 0
-  /** Where an XML declaration may stand. */
+  /** Where an XML declaration may stand; this and the next are places in all that was written. */
   #beginning = 0
   /** Up to where tokens, and the white space between them, were read. */
   #consumed = 0
-  /** Where the first-level element began, -1 outside of one. */
-  #elementAt = -1
   /** Bytes written behind the end. */
   #unread = 0
 
-  #elements = 0
-  #streamElements = 0
-  #skipping = false
   #portable = true
   #tag: StartTag | undefined
   #root: StartTag | undefined
   #rootScope = NO_SCOPE
 
   constructor(options: TokenizerOptions) {
-    this.limits = options.limits
+    this.#bounds = new Bounds(options.limits, this.#input)
     this.#document = options.mode === 'document'
     this.#content = options.contentNamespaces
     this.#resolver = new StartTagResolver(this.#reader, this.#names, this.#scope, this.#content)
+  }
+
+  /** May be replaced at any time; holds from the next call of `next`. */
+  get limits(): TokenizerLimits {
+    return this.#bounds.limits
+  }
+
+  set limits(limits: TokenizerLimits) {
+    this.#bounds.limits = limits
   }
 
   /** Bytes written that belong to no token yet; straight after a token: the bytes behind it. */
@@ -152,9 +153,8 @@ export class Tokenizer {
     this.#open.clear()
     this.#state = OUTSIDE
     this.#phase = PROLOG
-    this.#origin = this.#beginning = this.#consumed = this.#input.offset + this.#pos
-    this.#elementAt = -1
-    this.#streamElements = 0
+    this.#beginning = this.#consumed = this.#input.offset + this.#pos
+    this.#bounds.restart(this.#consumed)
     this.#root = undefined
     this.#rootScope = NO_SCOPE
   }
@@ -168,7 +168,7 @@ export class Tokenizer {
   /** The first byte that is still needed. */
   #keep(): number {
     const keep = this.#state >= MARKUP ? this.#markup : this.#pos
-    return this.#depth > 0 && !this.#skipping ? Math.min(keep, this.#inner) : keep
+    return this.#depth > 0 && !this.#bounds.skipping ? Math.min(keep, this.#inner) : keep
   }
 
   /** Elements open, the root of a stream not counted. */
@@ -176,51 +176,23 @@ export class Tokenizer {
     return this.#open.depth - (this.#root === undefined ? 0 : 1)
   }
 
-  /** Position up to which may be read under the limits of stream and element. */
-  #stop(): number {
-    const { limits } = this
-    const { offset, valid } = this.#input
-    const stop = Math.min(valid, this.#origin + limits.streamBytes - offset)
-    return this.#elementAt < 0 ? stop : Math.min(stop, this.#elementCap() - offset)
-  }
-
-  #elementCap(): number {
-    return this.#elementAt + (this.#skipping ? this.limits.skippedBytes : this.limits.elementBytes)
-  }
-
-  /** Why reading stopped at `pos`: more bytes are needed, or an error; undefined when it may go on without keeping the element. */
-  #stopped(pos: number): ErrorToken | 'more' | undefined {
-    const { offset, valid, end, broken } = this.#input
-    const streamCap = this.#origin + this.limits.streamBytes
-    if (offset + pos >= streamCap && offset + end > streamCap) return tooMuch('too many bytes')
-    if (this.#elementAt >= 0) {
-      const cap = this.#elementCap()
-      if (offset + pos >= cap && offset + end > cap) {
-        if (this.#skipping) return tooMuch('element too large')
-        this.#skipping = true
-        return undefined
-      }
-    }
-    return broken && pos >= valid ? malformed('invalid UTF-8') : 'more'
-  }
-
   #read(): Token | undefined {
     const data = this.#input.bytes
-    let stop = this.#stop()
+    let stop = this.#bounds.stop()
     for (;;) {
       const pos = this.#pos
       if (pos >= stop) {
-        const why = this.#stopped(pos)
+        const why = this.#bounds.stopped(pos)
         if (why === 'more') return undefined
         if (why !== undefined) return why
-        stop = this.#stop()
+        stop = this.#bounds.stop()
         continue
       }
       let token: Token | undefined
       switch (this.#state) {
         case OUTSIDE:
           token = this.#outside(data, stop)
-          if (this.#elementAt >= 0) stop = this.#stop()
+          if (this.#bounds.elementAt >= 0) stop = this.#bounds.stop()
           break
         case CONTENT:
           this.#pos = data[pos] === LESS && this.#text.idle ? pos : this.#text.read(data, pos, stop)
@@ -244,7 +216,7 @@ export class Tokenizer {
           this.#pos = passSpace(data, pos, stop)
           if (this.#pos === stop) break
           if (data[this.#pos++] !== GREATER) return malformed('end tag does not match')
-          token = this.#close(data, this.#markup)
+          token = this.#close(this.#markup)
           break
         case SPECIAL: {
           const found = this.#special.feed(data[this.#pos++]!)
@@ -261,7 +233,7 @@ export class Tokenizer {
         }
         case DECLARATION:
           token = this.#declaration(data, stop)
-          if (this.#elementAt < 0) stop = this.#stop()
+          if (this.#bounds.elementAt < 0) stop = this.#bounds.stop()
           break
         case REFERENCE: {
           const outcome = this.#reference.feed(data[this.#pos++]!)
@@ -280,7 +252,7 @@ export class Tokenizer {
 
   #outside(data: Buffer, stop: number): ErrorToken | undefined {
     const { offset } = this.#input
-    if (offset + this.#pos === this.#beginning && this.#beginning === this.#origin && data[this.#pos] === 0xef) {
+    if (offset + this.#pos === this.#beginning && this.#beginning === this.#bounds.origin && data[this.#pos] === 0xef) {
       // The input holds back characters that are cut, so the other two bytes are there.
       if (data[this.#pos + 1] !== 0xbb || data[this.#pos + 2] !== 0xbf) return malformed('text before the root')
       this.#pos += 3
@@ -293,8 +265,7 @@ export class Tokenizer {
     if (pos === stop) return undefined
     if (data[pos] === LESS) {
       if (this.#phase === (this.#document ? PROLOG : OPEN)) {
-        this.#elementAt = offset + pos
-        this.#skipping = false
+        this.#bounds.enter(offset + pos)
       }
       this.#beginMarkup()
       return undefined
@@ -331,11 +302,8 @@ export class Tokenizer {
     } else {
       if (this.#phase === EPILOG) return malformed('second root element')
       if (this.#phase === OPEN || this.#document) {
-        const depth = this.#depth + 1
-        if (depth === 1) this.#elements = 0
-        if (depth > this.limits.depth) return tooMuch('nested too deep')
-        if (++this.#elements > this.limits.elements) return tooMuch('too many elements')
-        if (++this.#streamElements > this.limits.streamElements) return tooMuch('too many elements')
+        const refusal = this.#bounds.count(this.#depth + 1)
+        if (refusal !== undefined) return refusal
       }
       this.#reader.begin()
       this.#state = START_TAG
@@ -359,7 +327,7 @@ export class Tokenizer {
     } else if (this.#resolver.bound) this.#portable = false
     this.#open.open(data, this.#markup + 1, this.#markup + reader.nameTo)
     this.#state = CONTENT
-    return reader.empty ? this.#close(data, this.#inner) : undefined
+    return reader.empty ? this.#close(this.#inner) : undefined
   }
 
   #header(data: Buffer): Token {
@@ -386,7 +354,7 @@ export class Tokenizer {
   }
 
   /** Closes the innermost element; `innerEnd` is where its end tag begins. */
-  #close(data: Buffer, innerEnd: number): Token | undefined {
+  #close(innerEnd: number): Token | undefined {
     const depth = this.#depth
     if (depth === 0) return { kind: 'footer' }
     this.#scope.leave(depth)
@@ -394,13 +362,13 @@ export class Tokenizer {
     this.#state = CONTENT
     const tag = this.#tag
     if (depth > 1 || tag === undefined) return undefined
-    const bytes = this.#input.offset + this.#pos - this.#elementAt
-    this.#elementAt = -1
+    const bytes = this.#input.offset + this.#pos - this.#bounds.elementAt
+    this.#bounds.elementAt = -1
     this.#state = OUTSIDE
     this.#tag = undefined
     if (this.#document) this.#phase = EPILOG
-    if (this.#skipping) return { kind: 'oversize', tag, bytes }
-    const inner = copyOf(data, this.#inner, innerEnd)
+    if (this.#bounds.skipping) return { kind: 'oversize', tag, bytes }
+    const inner = this.#input.copy(this.#inner, innerEnd)
     return { kind: 'element', tag, inner, portable: this.#portable, scope: this.#rootScope, bytes }
   }
 
@@ -414,21 +382,8 @@ export class Tokenizer {
     }
     this.#pos = at + 1
     this.#consumed = this.#input.offset + this.#pos
-    this.#elementAt = -1
+    this.#bounds.elementAt = -1
     this.#state = OUTSIDE
     return faultOfDeclaration(data.toString('latin1', this.#markup, this.#pos))
   }
-}
-
-function passSpace(data: Uint8Array, from: number, stop: number): number {
-  let pos = from
-  while (pos < stop && (CLASSES[data[pos]!]! & SPACE) !== 0) pos++
-  return pos
-}
-
-function copyOf(data: Buffer, from: number, to: number): Buffer {
-  if (to <= from) return NOTHING
-  const copy = Buffer.allocUnsafe(to - from)
-  data.copy(copy, 0, from, to)
-  return copy
 }

@@ -1,5 +1,5 @@
 import { Element } from '@xmpp/xml'
-import { CLASSES, SPACE } from './characters.js'
+import { CLASSES, passSpace, SPACE } from './characters.js'
 import { unescapeText, unescapeValue, unifyBreaks } from './unescape.js'
 
 const LESS = 0x3c
@@ -66,17 +66,18 @@ export function setAttribute(attrs: Element['attrs'], name: string, value: strin
 
 /** Reads the attributes of a start tag; returns the place of its `/` or `>`. */
 function readAttributes(inner: Buffer, from: number, element: Element): number {
+  const end = inner.length
   let pos = from
   for (;;) {
-    pos = passSpace(inner, pos)
+    pos = passSpace(inner, pos, end)
     if (inner[pos] === GREATER || inner[pos] === SLASH) return pos
     const nameEnd = endOfName(inner, pos)
     const name = inner.toString('utf8', pos, nameEnd)
-    pos = passSpace(inner, passSpace(inner, nameEnd) + 1)
-    const end = inner.indexOf(inner[pos]!, pos + 1)
-    const value = unescapeValue(inner.toString('utf8', pos + 1, end))
+    pos = passSpace(inner, passSpace(inner, nameEnd, end) + 1, end)
+    const quote = inner.indexOf(inner[pos]!, pos + 1)
+    const value = unescapeValue(inner.toString('utf8', pos + 1, quote))
     setAttribute(element.attrs, name, value)
-    pos = end + 1
+    pos = quote + 1
   }
 }
 
@@ -87,10 +88,4 @@ function endOfName(inner: Uint8Array, from: number): number {
     if (byte === GREATER || byte === SLASH || byte === EQUALS || (CLASSES[byte!]! & SPACE) !== 0) return pos
     pos++
   }
-}
-
-function passSpace(inner: Uint8Array, from: number): number {
-  let pos = from
-  while ((CLASSES[inner[pos]!]! & SPACE) !== 0) pos++
-  return pos
 }

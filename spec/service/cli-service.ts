@@ -5,6 +5,7 @@ import type { CreateService } from '../../lib/service/contract.js'
 const createService: CreateService = async ({ settings }) => {
   const alive = setInterval(() => {}, 60_000)
   return {
+    endpoints: { servers: [], ximss: [] },
     start: async () => ['first listener', 'second listener'],
     stop: async () => {
       if (settings.get('xmpp.domains')[0] === 'never-stops.example') {

@@ -136,7 +136,7 @@ describe('Tokenizer limits (RFC 6120 §13.12)', () => {
     })
   })
 
-  it('memory: a small element does not hold on to the chunk it came in', () => {
+  it('memory: a small element does not hold on to the chunk it came in', async () => {
     setFlagsFromString('--expose-gc')
     const collect = runInNewContext('gc') as () => void
     const kept: unknown[] = []
@@ -149,8 +149,12 @@ describe('Tokenizer limits (RFC 6120 §13.12)', () => {
       const tokens = drain(reader)
       kept.push(tokens[1], reader)
     }
-    collect()
-    expect(process.memoryUsage().arrayBuffers - before).to.be.below(60 * 10_000)
+    const growth = (): number => process.memoryUsage().arrayBuffers - before
+    for (let round = 0; round < 20 && growth() > 60 * 10_000; round++) {
+      collect()
+      await new Promise(setImmediate)
+    }
+    expect(growth()).to.be.below(60 * 10_000)
     expect(kept).to.have.length(120)
   })
 

@@ -8,6 +8,7 @@ import {
   encode,
   type Packet,
   type Question,
+  RECURSION_DESIRED,
   TRUNCATED_RESPONSE,
 } from 'dns-packet'
 import type { DnsRecord, ServerAddress } from '../../dial/dns-record.js'
@@ -90,7 +91,7 @@ export class ZoneServer {
     const isTooLong = over === 'udp' && answer.length > udpPayload(query)
     return [
       isTooLong
-        ? encode({ ...this.answer(query), flags: AUTHORITATIVE_ANSWER | TRUNCATED_RESPONSE, answers: [] })
+        ? encode({ ...this.answer(query), flags: flagsFor(query) | TRUNCATED_RESPONSE, answers: [] })
         : answer,
     ]
   }
@@ -101,7 +102,7 @@ export class ZoneServer {
     const reply: Packet = {
       id: query.id ?? 0,
       type: 'response',
-      flags: AUTHORITATIVE_ANSWER,
+      flags: flagsFor(query),
       questions: query.questions,
     }
     if (question === undefined) return reply
@@ -110,7 +111,7 @@ export class ZoneServer {
     const end = last?.type === 'CNAME' ? last.data.toLowerCase() : nameOf(question)
     if ((last !== undefined && last.type !== 'CNAME') || this.zone[end]?.CNAME !== undefined)
       return { ...reply, answers }
-    const flags = AUTHORITATIVE_ANSWER | (this.#exists(end) ? 0 : NAME_ERROR)
+    const flags = flagsFor(query) | (this.#exists(end) ? 0 : NAME_ERROR)
     return { ...reply, flags, answers, authorities: [this.#startOfAuthority(end)] }
   }
 
@@ -220,4 +221,9 @@ function withLength(message: Buffer): Buffer {
   const length = Buffer.alloc(2)
   length.writeUInt16BE(message.length)
   return Buffer.concat([length, message])
+}
+
+/** Authoritative, and whether recursion was desired is copied (RFC 1035 §4.1.1): resolvers check it. */
+function flagsFor(query: DecodedPacket): number {
+  return AUTHORITATIVE_ANSWER | ((query.flags ?? 0) & RECURSION_DESIRED)
 }
