@@ -25,8 +25,6 @@ export const LAST_PLANE = 6
 export const QUOTE = 7
 /** Tab, line feed, carriage return: white space that an attribute value turns into spaces. */
 export const BREAK = 8
-/** A byte of a character beyond ASCII. */
-export const WIDE = 9
 
 /** What a byte of character data asks for (XML 1.0 §2.4). */
 export const TEXT_CLASSES = new Uint8Array(256)
@@ -37,7 +35,6 @@ for (let byte = 0; byte < 0x20; byte++) {
   TEXT_CLASSES[byte] = broken ? PLAIN : ILLEGAL
   VALUE_CLASSES[byte] = broken ? BREAK : ILLEGAL
 }
-for (let byte = 0x80; byte < 0x100; byte++) VALUE_CLASSES[byte] = WIDE
 for (const table of [TEXT_CLASSES, VALUE_CLASSES]) {
   table[0x3c] = LESS
   table[0x26] = AMPERSAND

@@ -15,7 +15,6 @@ import {
   QUOTE,
   SPACE,
   VALUE_CLASSES,
-  WIDE,
 } from './characters.js'
 import { COMPLETE, ENTITY, MALFORMED, ReferenceReader } from './reference.js'
 import { type ErrorToken, malformed, restricted, type TokenizerLimits, tooMuch } from './token.js'
@@ -37,11 +36,9 @@ export const COLON = 1
 export const NAME_TO = 2
 export const VALUE_FROM = 3
 export const VALUE_TO = 4
-/** 1: has a reference or a line break, so the value is not the bytes; 2: has a character beyond ASCII. */
-export const TRAITS = 5
+/** 1 when the value has a reference or a line break, so that it is not its bytes. */
+export const ESCAPED = 5
 export const SLOTS = 6
-export const TRAIT_ESCAPED = 1
-export const TRAIT_WIDE = 2
 
 const EQUALS = 0x3d
 const COLON_BYTE = 0x3a
@@ -207,7 +204,7 @@ export class StartTagReader {
     }
     this.slots[at + NAME_FROM] = from
     this.slots[at + COLON] = 0
-    this.slots[at + TRAITS] = 0
+    this.slots[at + ESCAPED] = 0
     this.#part = from
     this.#state = ATTRIBUTE_NAME
   }
@@ -294,16 +291,12 @@ export class StartTagReader {
         case LESS:
           return this.#fail(pos, '< in an attribute value')
         case AMPERSAND:
-          this.slots[at + TRAITS]! |= TRAIT_ESCAPED
+          this.slots[at + ESCAPED] = 1
           this.#reference.begin()
           this.#state = REFERENCE
           return pos + 1
         case LAST_PLANE:
           if (isNoncharacter(data, pos)) return this.#fail(pos, 'illegal character in an attribute value')
-          this.slots[at + TRAITS]! |= TRAIT_WIDE
-          break
-        case WIDE:
-          this.slots[at + TRAITS]! |= TRAIT_WIDE
           break
         case QUOTE:
           if (byte === quote) {
@@ -314,7 +307,7 @@ export class StartTagReader {
           }
           break
         case BREAK:
-          this.slots[at + TRAITS]! |= TRAIT_ESCAPED
+          this.slots[at + ESCAPED] = 1
           break
       }
       pos++

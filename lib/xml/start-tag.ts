@@ -1,15 +1,13 @@
-import type { Names } from './names.js'
+import { Names } from './names.js'
 import { NS_XML, NS_XMLNS } from './namespaces.js'
 import type { Scope } from './scope.js'
 import {
   COLON,
+  ESCAPED,
   NAME_FROM,
   NAME_TO,
   SLOTS,
   type StartTagReader,
-  TRAIT_ESCAPED,
-  TRAIT_WIDE,
-  TRAITS,
   VALUE_FROM,
   VALUE_TO,
 } from './start-tag-reader.js'
@@ -55,6 +53,7 @@ class ReadTag implements StartTag {
 export class StartTagResolver {
   readonly #reader: StartTagReader
   readonly #names: Names
+  readonly #values = new Names()
   readonly #scope: Scope
   readonly #content: readonly string[]
   /** What is wrong with the tag looked at last. */
@@ -194,15 +193,16 @@ export class StartTagResolver {
 
   #value(data: Buffer, tagStart: number, at: number): string {
     const { slots } = this.#reader
-    const traits = slots[at + TRAITS]!
-    const encoding = (traits & TRAIT_WIDE) === 0 ? 'latin1' : 'utf8'
-    const raw = data.toString(encoding, tagStart + slots[at + VALUE_FROM]!, tagStart + slots[at + VALUE_TO]!)
-    return (traits & TRAIT_ESCAPED) === 0 ? raw : unescapeValue(raw)
+    const from = tagStart + slots[at + VALUE_FROM]!
+    const to = tagStart + slots[at + VALUE_TO]!
+    // Addresses, types and languages come again and again; an equal string also has its hash already.
+    if (slots[at + ESCAPED] === 0) return this.#values.get(data, from, to)
+    return unescapeValue(data.toString('utf8', from, to))
   }
 
   #namespace(data: Buffer, tagStart: number, at: number): string {
     const { slots } = this.#reader
-    if ((slots[at + TRAITS]! & TRAIT_ESCAPED) !== 0) return this.#value(data, tagStart, at)
+    if (slots[at + ESCAPED] !== 0) return this.#value(data, tagStart, at)
     return this.#names.get(data, tagStart + slots[at + VALUE_FROM]!, tagStart + slots[at + VALUE_TO]!)
   }
 

@@ -68,7 +68,7 @@ describe('SASL EXTERNAL, receiving (RFC 6120 §6, XEP-0178 §3)', () => {
 
     it('is not made where rules do not accept it, and not again after success', async () => {
       serve()
-      const peer = await server.proven({}, false)
+      const peer = await server.authenticated({}, false)
       await peer.say(header())
       expect(await peer.hears('</stream:features>')).to.include('<dialback ').and.not.to.include('mechanisms').and.not.to.include('starttls')
       await server.stop()
@@ -220,7 +220,7 @@ describe('SASL EXTERNAL, receiving (RFC 6120 §6, XEP-0178 §3)', () => {
 
     it('RFC 6120 §6.4.6: authenticating again after success is policy-violation', async () => {
       serve()
-      const peer = await server.proven()
+      const peer = await server.authenticated()
       await peer.say(auth('='))
       await peer.fails('policy-violation')
     })

@@ -233,7 +233,7 @@ export class WireServer extends MemoryFederation {
   }
 
   /** A connection that has proven `from` by SASL EXTERNAL, up to the features or up to the point where the new header is due. */
-  async proven(attributes: Parameters<typeof header>[0] = {}, restarted = true): Promise<WirePeer> {
+  async authenticated(attributes: Parameters<typeof header>[0] = {}, restarted = true): Promise<WirePeer> {
     const peer = await this.secured(attributes)
     await peer.say(auth('='))
     await peer.hears('<success ')
