@@ -18,7 +18,10 @@ export const systemClock: Clock = {
   after: (ms, action) => {
     let timer: NodeJS.Timeout
     const arm = (left: number): void => {
-      timer = setTimeout(() => (left > LONGEST_TIMER ? arm(left - LONGEST_TIMER) : action()), Math.min(left, LONGEST_TIMER))
+      timer = setTimeout(
+        () => (left > LONGEST_TIMER ? arm(left - LONGEST_TIMER) : action()),
+        Math.min(left, LONGEST_TIMER),
+      )
     }
     arm(ms)
     return () => clearTimeout(timer)

@@ -47,7 +47,11 @@ export function headerOf({ local, remote, rules }: InitiateOptions): string {
 }
 
 /** Sends our header and reads the peer's (RFC 6120 §4.7). */
-export async function openStream(stream: XmlStream, options: InitiateOptions, signal = options.signal): Promise<PeerHeader> {
+export async function openStream(
+  stream: XmlStream,
+  options: InitiateOptions,
+  signal = options.signal,
+): Promise<PeerHeader> {
   options.trace.waitFor('stream header')
   stream.sendHeader(headerOf(options))
   const token = await stream.read(signal)
@@ -56,10 +60,15 @@ export async function openStream(stream: XmlStream, options: InitiateOptions, si
 }
 
 /** Features and, where rules or peer ask for it, STARTTLS with a judged certificate; first match of the initiating entity's table. */
-export async function secureStream(stream: XmlStream, header: PeerHeader, options: InitiateOptions): Promise<SecuredStream> {
+export async function secureStream(
+  stream: XmlStream,
+  header: PeerHeader,
+  options: InitiateOptions,
+): Promise<SecuredStream> {
   const { rules, trace } = options
   if (!header.hasFeatures) {
-    if (rules.tls === 'required') throw ended(stream, new StreamEnd('tls', 'not-offered', 'the peer speaks a version before 1.0'))
+    if (rules.tls === 'required')
+      throw ended(stream, new StreamEnd('tls', 'not-offered', 'the peer speaks a version before 1.0'))
     return { ...header, features: {} }
   }
   const features = await nextFeatures(stream, options)
@@ -77,8 +86,10 @@ export async function secureStream(stream: XmlStream, header: PeerHeader, option
   if (answer.tag.namespace !== NS_TLS || (answer.tag.name !== 'proceed' && answer.tag.name !== 'failure')) {
     throw unexpected(stream, answer)
   }
-  if (answer.tag.name === 'failure') throw aborted(stream, new StreamEnd('tls', 'refused', 'the peer answered STARTTLS with failure'))
-  if (stream.bufferedBytes > 0) throw aborted(stream, new StreamEnd('tls', 'handshake-failed', 'bytes before the handshake'))
+  if (answer.tag.name === 'failure')
+    throw aborted(stream, new StreamEnd('tls', 'refused', 'the peer answered STARTTLS with failure'))
+  if (stream.bufferedBytes > 0)
+    throw aborted(stream, new StreamEnd('tls', 'handshake-failed', 'bytes before the handshake'))
   return { ...(await encrypt(stream, options)) }
 }
 
@@ -86,7 +97,10 @@ async function encrypt(stream: XmlStream, options: InitiateOptions): Promise<Sec
   const { remote, rules, trace } = options
   trace.waitFor('TLS handshake')
   const servername = domainToAscii(remote)
-  const facts = await stream.transport.startTls({ role: 'client', servername, context: options.credentials }, options.signal)
+  const facts = await stream.transport.startTls(
+    { role: 'client', servername, context: options.credentials },
+    options.signal,
+  )
   stream.restart()
   const verdict = options.judge(peerChain(stream.transport.tlsSocket!), remote)
   trace.note('tls', { ...facts, servername })
@@ -116,7 +130,9 @@ export async function proveExternal(
   stream.send(writeExternalAuth(response))
   let answer = await nextElement(stream, options)
   if (answer.tag.namespace === NS_SASL && answer.tag.name === 'challenge') {
-    stream.send(`<response xmlns='${NS_SASL}'>${response === undefined ? '=' : Buffer.from(response).toString('base64')}</response>`)
+    stream.send(
+      `<response xmlns='${NS_SASL}'>${response === undefined ? '=' : Buffer.from(response).toString('base64')}</response>`,
+    )
     answer = await nextElement(stream, options)
   }
   if (answer.tag.namespace !== NS_SASL) throw unexpected(stream, answer)
@@ -134,17 +150,22 @@ export async function proveExternal(
 }
 
 function checkHeader(stream: XmlStream, tag: StartTag, { remote, trace }: InitiateOptions): PeerHeader {
-  const refuse = (condition: 'invalid-namespace' | 'invalid-xml' | 'invalid-from' | 'unsupported-version', text: string): StreamEnd => {
+  const refuse = (
+    condition: 'invalid-namespace' | 'invalid-xml' | 'invalid-from' | 'unsupported-version',
+    text: string,
+  ): StreamEnd => {
     stream.fail(condition, text)
     return new StreamEnd('stream', 'bad-xml', `${condition}: ${text}`)
   }
   const content = tag.declarations.find(({ prefix }) => prefix === '')?.namespace
-  if (tag.namespace !== NS_STREAMS || content !== NS_SERVER) throw refuse('invalid-namespace', 'stream or content namespace')
+  if (tag.namespace !== NS_STREAMS || content !== NS_SERVER)
+    throw refuse('invalid-namespace', 'stream or content namespace')
   if (tag.name !== 'stream') throw refuse('invalid-xml', 'the root element is not a stream')
   const streamId = tag.attribute('id')
   if (streamId === undefined || streamId === '') throw refuse('invalid-xml', 'the stream has no id')
   const from = tag.attribute('from')
-  if (from !== undefined && from !== '' && prepareDomain(from) !== remote) throw refuse('invalid-from', 'the stream is not from the expected domain')
+  if (from !== undefined && from !== '' && prepareDomain(from) !== remote)
+    throw refuse('invalid-from', 'the stream is not from the expected domain')
   const version = readVersion(tag.attribute('version'))
   if (version === 'unsupported') throw refuse('unsupported-version', 'version 1.0 or none was expected')
   trace.note('header', { streamId, version })

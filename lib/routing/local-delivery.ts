@@ -32,7 +32,8 @@ export class LocalDelivery implements Route {
   deliver(stanza: Stanza, refused: Refused): Refusal | undefined {
     this.congestion = undefined
     const to = stanza.to!
-    if (to.local === '') return stanza.kind === 'iq' ? this.#answer(stanza) : stanza.kind === 'presence' ? undefined : UNAVAILABLE
+    if (to.local === '')
+      return stanza.kind === 'iq' ? this.#answer(stanza) : stanza.kind === 'presence' ? undefined : UNAVAILABLE
     if (!to.isBare) {
       const resource = this.#table.resource(to)
       if (resource !== undefined && !(stanza.kind === 'presence' && SUBSCRIPTION_TYPES.has(stanza.type ?? ''))) {

@@ -85,14 +85,24 @@ export class RouteTable {
     const rows: RouteRow[] = []
     for (const remotes of this.#pairs.values()) {
       for (const { entry, since } of remotes.values()) {
-        rows.push({ target: entry.pair.toString(), kind: 'domain pair', via: `${entry.stream} (${entry.proof})`, since })
+        rows.push({
+          target: entry.pair.toString(),
+          kind: 'domain pair',
+          via: `${entry.stream} (${entry.proof})`,
+          since,
+        })
       }
     }
     for (const resources of this.#accounts.values()) {
       for (const resource of resources.values()) {
         const { jid, priority } = resource
         const via = priority === undefined ? 'not available' : `priority ${priority}`
-        rows.push({ target: jid.toString(), kind: 'session', via, since: this.#since.get(resource) ?? this.#clock.date() })
+        rows.push({
+          target: jid.toString(),
+          kind: 'session',
+          via,
+          since: this.#since.get(resource) ?? this.#clock.date(),
+        })
       }
     }
     return rows

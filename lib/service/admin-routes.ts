@@ -37,7 +37,8 @@ export function adminRoutes({
       return sessions().filter(row => kind === null || row.kind === kind)
     },
     'DELETE /sessions/:id': ({ params: { id = '' } }) => {
-      const closed = federation.incoming.close(id) || federation.outgoing.close(id) || ximss().sessions.close(Number(id))
+      const closed =
+        federation.incoming.close(id) || federation.outgoing.close(id) || ximss().sessions.close(Number(id))
       if (!closed) throw new AdminRefusal(404, `there is no session ${id}`)
       log.info('session-closed-by-admin', { session: id })
     },

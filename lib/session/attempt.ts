@@ -87,7 +87,10 @@ class ExternalRefused extends Error {}
  * One attempt: a stream that has proven the pair, by EXTERNAL, else by dialback, each only where the peer offers it. `spare` is a stream
  * that was opened to verify a key and has proven nothing. Rejects with a StreamEnd.
  */
-export async function attempt(options: AttemptOptions, spare?: OutgoingStream): Promise<readonly [OutgoingStream, Proof]> {
+export async function attempt(
+  options: AttemptOptions,
+  spare?: OutgoingStream,
+): Promise<readonly [OutgoingStream, Proof]> {
   const stream = spare ?? (await reach(options))
   try {
     return [stream, await prove(stream, options, true)]
@@ -154,7 +157,10 @@ function dialbackOffered({ features, declaresDialback }: SecuredStream): boolean
 }
 
 function closedByPeer({ reason }: StreamEnd): boolean {
-  return reason.kind === 'tcp' || (reason.kind === 'stream' && (reason.detail === 'closed' || reason.detail === 'not-authorized'))
+  return (
+    reason.kind === 'tcp' ||
+    (reason.kind === 'stream' && (reason.detail === 'closed' || reason.detail === 'not-authorized'))
+  )
 }
 
 function initiate({ context, pair, rules, trace }: AttemptOptions, signal: AbortSignal): InitiateOptions {

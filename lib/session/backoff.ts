@@ -24,7 +24,11 @@ export class Backoff {
   readonly #random: () => number
   readonly #rests = new LRUCache<string, Rest>({ max: MOST_REMEMBERED })
 
-  constructor(clock: Clock, settings: Pick<SessionSettings, 'backoffInitialMs' | 'backoffMaxMs'>, random: () => number = Math.random) {
+  constructor(
+    clock: Clock,
+    settings: Pick<SessionSettings, 'backoffInitialMs' | 'backoffMaxMs'>,
+    random: () => number = Math.random,
+  ) {
     this.#clock = clock
     this.#settings = settings
     this.#random = random
@@ -37,7 +41,10 @@ export class Backoff {
     const key = rests === 'domain' ? pair.remote : pair.key
     const failures = (this.#rests.get(key)?.failures ?? 0) + 1
     const { backoffInitialMs, backoffMaxMs } = this.#settings
-    const longest = reason.kind === 'dns' && reason.detail.startsWith('no-') ? Math.min(LONGEST_NEGATIVE_MS, backoffMaxMs) : backoffMaxMs
+    const longest =
+      reason.kind === 'dns' && reason.detail.startsWith('no-')
+        ? Math.min(LONGEST_NEGATIVE_MS, backoffMaxMs)
+        : backoffMaxMs
     const delay = Math.min(longest, backoffInitialMs * 2 ** Math.min(failures - 1, 40)) * (0.5 + this.#random() / 2)
     const rest = { failures, until: this.#clock.now() + delay, reason }
     this.#rests.set(key, rest)
@@ -47,7 +54,9 @@ export class Backoff {
   /** The rest that holds for a pair now, its own or its domain's, whichever ends later. */
   restOf(pair: DomainPair): Rest | undefined {
     const now = this.#clock.now()
-    const rests = [this.#rests.get(pair.remote), this.#rests.get(pair.key)].filter(rest => rest !== undefined && rest.until > now)
+    const rests = [this.#rests.get(pair.remote), this.#rests.get(pair.key)].filter(
+      rest => rest !== undefined && rest.until > now,
+    )
     return rests.sort((a, b) => b!.until - a!.until)[0]
   }
 

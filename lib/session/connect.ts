@@ -8,8 +8,8 @@ import { dial } from '../dial/dialer.js'
 import type { DnsOverrides } from '../dial/dns-override.js'
 import type { Resolver } from '../dial/resolver.js'
 import type { Rules } from '../negotiation/rules.js'
-import type { DomainPair } from '../stanza/domain-pair.js'
 import { domainToAscii } from '../stanza/domain.js'
+import type { DomainPair } from '../stanza/domain-pair.js'
 import { StreamEnd } from '../stream/end-reason.js'
 import type { TransportAddresses } from '../stream/transport.js'
 
@@ -54,7 +54,14 @@ export function endsTheAttempt(error: unknown): boolean {
 }
 
 /** The real network: DNS, then Happy Eyeballs. */
-export function networkConnect({ resolver, settings, clock, overrides, isOwnListener, random = Math.random }: NetworkOptions): Connect {
+export function networkConnect({
+  resolver,
+  settings,
+  clock,
+  overrides,
+  isOwnListener,
+  random = Math.random,
+}: NetworkOptions): Connect {
   return async ({ pair, rules, trace, signal, provenLately, open }) => {
     const startedAt = clock.now()
     const dnsOverrides = overrides()
@@ -100,7 +107,8 @@ export function networkConnect({ resolver, settings, clock, overrides, isOwnList
       if (!(error instanceof DialError)) throw error
       const { failure } = error
       if (failure.kind === 'open') throw failure.cause instanceof Error ? failure.cause : error
-      const nobodyThere = failure.kind === 'tcp' && failure.detail !== 'forbidden-target' && found.fallback && !provenLately
+      const nobodyThere =
+        failure.kind === 'tcp' && failure.detail !== 'forbidden-target' && found.fallback && !provenLately
       throw new StreamEnd(failure.kind, nobodyThere ? 'no-server' : failure.detail, failure.text, error)
     }
   }

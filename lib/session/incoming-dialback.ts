@@ -9,8 +9,8 @@ import {
 } from '../negotiation/dialback/element.js'
 import { isDialbackKey } from '../negotiation/dialback/key.js'
 import type { Proof, Rules } from '../negotiation/rules.js'
-import { DomainPair } from '../stanza/domain-pair.js'
 import { prepareDomain } from '../stanza/domain.js'
+import { DomainPair } from '../stanza/domain-pair.js'
 import type { XmlStream } from '../stream/xml-stream.js'
 import { toElement } from '../xml/element.js'
 import type { ElementToken } from '../xml/token.js'
@@ -75,9 +75,11 @@ export class IncomingDialback {
 
   receive(token: ElementToken): void {
     const element = readDialback(toElement(token), token.tag.name)
-    if (element === undefined) return this.#host.stream.fail('unsupported-stanza-type', `<${token.tag.name}> is not an element of dialback`)
+    if (element === undefined)
+      return this.#host.stream.fail('unsupported-stanza-type', `<${token.tag.name}> is not an element of dialback`)
     // Nothing is ever asked on a stream that the peer opened, so every answer here is unsolicited (CVE-2012-3525 and its kin).
-    if (element.type !== undefined) return this.#host.stream.fail('invalid-from', 'an answer to a question that was never asked')
+    if (element.type !== undefined)
+      return this.#host.stream.fail('invalid-from', 'an answer to a question that was never asked')
     if (element.step === 'result') this.#result(element)
     else this.#authoritative(element)
   }
@@ -86,7 +88,8 @@ export class IncomingDialback {
     const { stream, context, pairs, encrypted } = this.#host
     const from = prepared(element.from)
     const to = prepared(element.to)
-    if (from === undefined || to === undefined) return stream.fail('improper-addressing', "dialback needs a valid 'from' and 'to'")
+    if (from === undefined || to === undefined)
+      return stream.fail('improper-addressing', "dialback needs a valid 'from' and 'to'")
     const state = context.domainState(to)
     const refuse = (condition: DialbackCondition): void => this.#error('result', { from, to }, condition)
     if (state !== 'served') return refuse('item-not-found')
@@ -119,7 +122,11 @@ export class IncomingDialback {
     if (this.#pending.get(pair.key) !== aborter) return
     this.#pending.delete(pair.key)
     const names = { from: pair.remote, to: pair.local }
-    this.#host.log.info('s2s-in-dialback', { local: pair.local, remote: pair.remote, outcome: outcome.kind === 'error' ? outcome.condition : outcome.kind })
+    this.#host.log.info('s2s-in-dialback', {
+      local: pair.local,
+      remote: pair.remote,
+      outcome: outcome.kind === 'error' ? outcome.condition : outcome.kind,
+    })
     if (outcome.kind === 'error') return this.#error('result', names, outcome.condition)
     if (outcome.kind === 'valid') {
       this.#host.prove(pair, 'dialback')
@@ -138,10 +145,12 @@ export class IncomingDialback {
     const from = prepared(element.from)
     const to = prepared(element.to)
     const { id, key } = element
-    if (from === undefined || to === undefined) return stream.fail('improper-addressing', "dialback needs a valid 'from' and 'to'")
+    if (from === undefined || to === undefined)
+      return stream.fail('improper-addressing', "dialback needs a valid 'from' and 'to'")
     this.answered++
     const names = { from, to, id }
-    if (id === undefined || id === '' || id.length > LONGEST_ID || !isKey(key)) return this.#error('verify', names, 'bad-request')
+    if (id === undefined || id === '' || id.length > LONGEST_ID || !isKey(key))
+      return this.#error('verify', names, 'bad-request')
     if (context.domainState(to) !== 'served') return this.#error('verify', names, 'item-not-found')
     const gate = context.gate(to, from, 'incoming')
     if ('refused' in gate || !gate.rules.dialback || (gate.rules.tls === 'required' && !encrypted)) {
@@ -157,7 +166,11 @@ export class IncomingDialback {
   }
 
   /** Names as they came; the answer swaps them. */
-  #error(step: 'result' | 'verify', names: Names & { readonly id?: string | undefined }, condition: DialbackCondition): void {
+  #error(
+    step: 'result' | 'verify',
+    names: Names & { readonly id?: string | undefined },
+    condition: DialbackCondition,
+  ): void {
     this.#host.log.info('s2s-in-dialback-refused', { step, from: names.from, to: names.to, condition })
     this.#host.stream.send(writeDialbackError(step, { from: names.to, to: names.from, id: names.id }, condition))
   }

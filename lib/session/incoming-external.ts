@@ -1,6 +1,6 @@
 import { readExternalResponse, type SaslFailure, writeSaslFailure } from '../negotiation/sasl-external.js'
-import { DomainPair } from '../stanza/domain-pair.js'
 import { prepareDomain } from '../stanza/domain.js'
+import { DomainPair } from '../stanza/domain-pair.js'
 import { textOf, toElement } from '../xml/element.js'
 import { NS_SASL } from '../xml/namespaces.js'
 import type { ElementToken } from '../xml/token.js'
@@ -55,7 +55,8 @@ export class IncomingExternal {
     if (local === undefined || remote === undefined) return this.#refuse('not-authorized')
     const identity = readExternalResponse(response)
     if (identity === undefined) return this.#refuse('incorrect-encoding')
-    if (identity === '' ? context.settings.requireAuthzid : prepareDomain(identity) !== remote) return this.#refuse('invalid-authzid')
+    if (identity === '' ? context.settings.requireAuthzid : prepareDomain(identity) !== remote)
+      return this.#refuse('invalid-authzid')
     if (!session.judge(remote).verified) return this.#refuse('not-authorized')
     if ('refused' in context.gate(local, remote, 'incoming')) {
       this.#refuse('not-authorized')
@@ -71,6 +72,7 @@ export class IncomingExternal {
     session.log.info('s2s-in-sasl-refused', { remote: session.remote, condition })
     session.stream.send(writeSaslFailure(condition))
     this.#failures++
-    if (this.#failures >= MOST_FAILURES) session.stream.fail('policy-violation', 'too many failed attempts to authenticate')
+    if (this.#failures >= MOST_FAILURES)
+      session.stream.fail('policy-violation', 'too many failed attempts to authenticate')
   }
 }

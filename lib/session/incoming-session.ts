@@ -4,20 +4,20 @@ import type { CertificateVerdict } from '../negotiation/certificate/verdict.js'
 import { type Features, writeFeatures } from '../negotiation/features.js'
 import type { Proof, Rules } from '../negotiation/rules.js'
 import { STARTTLS_FAILURE, STARTTLS_PROCEED } from '../negotiation/starttls.js'
-import { DomainPair } from '../stanza/domain-pair.js'
+import type { DomainPair } from '../stanza/domain-pair.js'
 import type { EndReason } from '../stream/end-reason.js'
 import { describeEnd } from '../stream/end-reason.js'
-import { newStreamId, readVersion, writeStreamHeader } from '../stream/stream-header.js'
 import type { StreamErrorCondition } from '../stream/stream-error.js'
+import { newStreamId, readVersion, writeStreamHeader } from '../stream/stream-header.js'
 import type { Transport } from '../stream/transport.js'
 import { type StreamToken, XmlStream } from '../stream/xml-stream.js'
 import { NS_CLIENT, NS_DIALBACK, NS_SASL, NS_SERVER, NS_STREAMS, NS_TLS } from '../xml/namespaces.js'
 import type { ElementToken, StartTag } from '../xml/token.js'
 import { AuthorizedPairs, MOST_PAIRS } from './authorized-pairs.js'
 import type { SessionContext } from './context.js'
-import { readIncomingHeader } from './incoming-header.js'
 import { type DialbackHost, IncomingDialback, type Verify } from './incoming-dialback.js'
 import { IncomingExternal } from './incoming-external.js'
+import { readIncomingHeader } from './incoming-header.js'
 import { IncomingStanzas } from './incoming-stanzas.js'
 import { limitsAfterProof, limitsBeforeProof } from './stream-limits.js'
 import { StreamWatch } from './stream-watch.js'
@@ -124,7 +124,12 @@ export class IncomingSession implements DialbackHost {
     this.pairs.add(pair, proof)
     this.#cancelInitialise()
     this.#watch.start()
-    this.log.info('s2s-in-proven', { local: pair.local, remote: pair.remote, proof, tls: this.stream.transport.tls?.protocol })
+    this.log.info('s2s-in-proven', {
+      local: pair.local,
+      remote: pair.remote,
+      proof,
+      tls: this.stream.transport.tls?.protocol,
+    })
     this.#hooks.proven(pair, proof)
   }
 
@@ -205,7 +210,8 @@ export class IncomingSession implements DialbackHost {
       }),
     )
     if (version === 'absent') {
-      if (header.rules.tls === 'required' && !this.encrypted) return this.stream.fail('policy-violation', 'TLS is required')
+      if (header.rules.tls === 'required' && !this.encrypted)
+        return this.stream.fail('policy-violation', 'TLS is required')
     } else {
       const features = this.#features(header.to, header.from, header.rules)
       if (features === undefined) return
@@ -230,16 +236,27 @@ export class IncomingSession implements DialbackHost {
     const text = verdict.defects.map(defect => defect.text).join('; ')
     this.log.info('s2s-in-certificate', { remote, defects: verdict.defects.map(defect => defect.code), text })
     if (this.insists(local, rules)) {
-      this.stream.fail('not-authorized', `certificate: ${text}`, { kind: 'certificate', detail: verdict.defects[0]?.code ?? 'unverified', text })
+      this.stream.fail('not-authorized', `certificate: ${text}`, {
+        kind: 'certificate',
+        detail: verdict.defects[0]?.code ?? 'unverified',
+        text,
+      })
       return undefined
     }
     return dialback
   }
 
   #tls(tag: StartTag): void {
-    if (tag.name !== 'starttls') return this.stream.fail('invalid-xml', `<${tag.name}> is not for the initiating entity to send`)
+    if (tag.name !== 'starttls')
+      return this.stream.fail('invalid-xml', `<${tag.name}> is not for the initiating entity to send`)
     const credentials = this.local === undefined ? undefined : this.context.credentials(this.local)
-    if (this.#state !== 'open' || this.encrypted || credentials === undefined || this.rules?.tls === 'disabled' || this.pairs.size > 0) {
+    if (
+      this.#state !== 'open' ||
+      this.encrypted ||
+      credentials === undefined ||
+      this.rules?.tls === 'disabled' ||
+      this.pairs.size > 0
+    ) {
       this.stream.send(STARTTLS_FAILURE)
       return this.stream.close({ kind: 'tls', detail: 'not-offered', text: 'STARTTLS where it was not offered' })
     }
@@ -257,7 +274,8 @@ export class IncomingSession implements DialbackHost {
         this.stream.restart()
         this.stream.release()
       },
-      (error: unknown) => this.log.info('s2s-in-tls-failed', { error: error instanceof Error ? error.message : String(error) }),
+      (error: unknown) =>
+        this.log.info('s2s-in-tls-failed', { error: error instanceof Error ? error.message : String(error) }),
     )
   }
 
@@ -279,7 +297,9 @@ export class IncomingSession implements DialbackHost {
   #initialiseTimeout(): void {
     // The time an authoritative server takes is ours, not the peer's.
     if (this.#dialback.pending > 0) {
-      this.#cancelInitialise = this.context.clock.after(this.context.settings.readTimeoutMs, () => this.#initialiseTimeout())
+      this.#cancelInitialise = this.context.clock.after(this.context.settings.readTimeoutMs, () =>
+        this.#initialiseTimeout(),
+      )
     } else if (this.#dialback.answered > 0) {
       this.stream.close({ kind: 'idle', detail: 'verification-only' })
     } else if (this.local === undefined || (this.stream.transport.tlsSocket !== undefined && !this.encrypted)) {

@@ -39,7 +39,11 @@ export class IncomingSessions {
     }
     this.#lastTag++
     const tag = `S2SI-${String(this.#lastTag).padStart(5, '0')}`
-    const transport = new Transport(socket, { clock: context.clock, addresses, writeTimeoutMs: context.settings.writeTimeoutMs })
+    const transport = new Transport(socket, {
+      clock: context.clock,
+      addresses,
+      writeTimeoutMs: context.settings.writeTimeoutMs,
+    })
     const session = new IncomingSession(tag, transport, context, {
       verify,
       proven,

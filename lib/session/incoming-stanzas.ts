@@ -36,7 +36,8 @@ export class IncomingStanzas {
     const stanza = Stanza.fromToken(token, context.jids)
     if ('defect' in stanza) return stream.fail('improper-addressing', "'to' and 'from' must both be valid addresses")
     const { from, to } = stanza
-    if (from === undefined || to === undefined) return stream.fail('improper-addressing', "'to' and 'from' must both be there")
+    if (from === undefined || to === undefined)
+      return stream.fail('improper-addressing', "'to' and 'from' must both be there")
     if (!this.#addressed(stanza, from.domain, to.domain)) return
     const defect = stanza.kind === 'message' ? undefined : formDefect(stanza)
     if (defect !== undefined) return this.#answer(stanza, { condition: 'bad-request', type: 'modify', text: defect })
@@ -87,13 +88,19 @@ export class IncomingStanzas {
     }
     if (pairs.proofOf(to, from) === undefined) {
       this.#unproven++
-      if (this.#unproven > MOST_UNPROVEN) stream.fail('policy-violation', 'stanzas for pairs that are not proven on this stream')
-      else this.#answer(stanza, { condition: 'not-authorized', type: 'auth', text: 'the domain pair has not been proven' })
+      if (this.#unproven > MOST_UNPROVEN)
+        stream.fail('policy-violation', 'stanzas for pairs that are not proven on this stream')
+      else
+        this.#answer(stanza, { condition: 'not-authorized', type: 'auth', text: 'the domain pair has not been proven' })
       return false
     }
     if ('refused' in context.gate(to, from, 'incoming')) {
       pairs.remove(new DomainPair(to, from))
-      this.#answer(stanza, { condition: 'not-allowed', type: 'cancel', text: 'this server does not exchange stanzas with that domain' })
+      this.#answer(stanza, {
+        condition: 'not-allowed',
+        type: 'cancel',
+        text: 'this server does not exchange stanzas with that domain',
+      })
       if (pairs.size === 0) stream.fail('policy-violation', 'refused by policy')
       return false
     }

@@ -139,7 +139,11 @@ export class OutgoingSession implements Route, Carried {
     this.#stream = undefined
     this.#proof = undefined
     this.#move('idle')
-    this.#context.log.info('pair-lost', { local: this.pair.local, remote: this.pair.remote, reason: describeEnd(reason) })
+    this.#context.log.info('pair-lost', {
+      local: this.pair.local,
+      remote: this.pair.remote,
+      reason: describeEnd(reason),
+    })
     if (this.#queue.length > 0) this.#startWhenRested()
   }
 
@@ -154,7 +158,8 @@ export class OutgoingSession implements Route, Carried {
   }
 
   #move(to: OutgoingState): void {
-    if (!MOVES[this.#state].includes(to)) throw new Error(`outgoing session ${this.pair}: no way from ${this.#state} to ${to}`)
+    if (!MOVES[this.#state].includes(to))
+      throw new Error(`outgoing session ${this.pair}: no way from ${this.#state} to ${to}`)
     this.#state = to
   }
 
@@ -168,7 +173,9 @@ export class OutgoingSession implements Route, Carried {
   #restUntil(rest: Rest): void {
     if (this.#state === 'idle') this.#state = 'resting'
     this.#cancelRest?.()
-    this.#cancelRest = this.#context.clock.after(Math.max(0, rest.until - this.#context.clock.now()), () => this.#restOver())
+    this.#cancelRest = this.#context.clock.after(Math.max(0, rest.until - this.#context.clock.now()), () =>
+      this.#restOver(),
+    )
   }
 
   #restOver(): void {

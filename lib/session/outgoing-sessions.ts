@@ -4,13 +4,13 @@ import { Slots } from '../base/slots.js'
 import { Trace } from '../base/trace.js'
 import type { SecuredStream } from '../negotiation/initiate.js'
 import type { Proof, Rules } from '../negotiation/rules.js'
-import { DomainPair } from '../stanza/domain-pair.js'
 import { isUsableRemoteName } from '../stanza/domain.js'
+import { DomainPair } from '../stanza/domain-pair.js'
 import type { Refusal, Refused, Route } from '../stanza/route.js'
 import type { Stanza } from '../stanza/stanza.js'
 import { type EndReason, endReasonOf, refusalOf, StreamEnd } from '../stream/end-reason.js'
 import type { XmlStream } from '../stream/xml-stream.js'
-import { attempt, type AttemptOptions, reach } from './attempt.js'
+import { type AttemptOptions, attempt, reach } from './attempt.js'
 import { Backoff } from './backoff.js'
 import type { Connect } from './connect.js'
 import type { SessionContext } from './context.js'
@@ -105,7 +105,8 @@ export class OutgoingSessions {
   /** The pair's session, or why there can be none (first rows of the decision tree). */
   #open(pair: DomainPair): OutgoingSession | EndReason {
     if (this.#stopping.signal.aborted) return { kind: 'shutdown', detail: 'stopping' }
-    if (!isUsableRemoteName(pair.remote) && !this.#options.isRouted(pair.remote)) return { kind: 'address', detail: 'malformed' }
+    if (!isUsableRemoteName(pair.remote) && !this.#options.isRouted(pair.remote))
+      return { kind: 'address', detail: 'malformed' }
     if (this.#context.domainState(pair.remote) === 'served') return { kind: 'address', detail: 'loop' }
     const gate = this.#context.gate(pair.local, pair.remote, 'outgoing')
     if ('refused' in gate) return gate.refused
@@ -181,7 +182,12 @@ export class OutgoingSessions {
   }
 
   async #turn(signal: AbortSignal): Promise<() => void> {
-    const wait = new Deadline(this.#context.clock, LONGEST_TURN_MS, () => new StreamEnd('overload', 'too-many-attempts'), signal)
+    const wait = new Deadline(
+      this.#context.clock,
+      LONGEST_TURN_MS,
+      () => new StreamEnd('overload', 'too-many-attempts'),
+      signal,
+    )
     try {
       return await this.#slots.take(wait.signal)
     } finally {
@@ -234,14 +240,19 @@ export class OutgoingSessions {
     const total = this.#context.settings.readTimeoutMs
     const deadline = new Deadline(this.#context.clock, total, () => new StreamEnd('deadline', trace.waitingFor), signal)
     try {
-      const stream = this.#liveStreamTo(pair.remote) ?? (await untilAborted(this.#verificationStream(pair, trace), deadline.signal))
+      const stream =
+        this.#liveStreamTo(pair.remote) ?? (await untilAborted(this.#verificationStream(pair, trace), deadline.signal))
       trace.waitFor('dialback verification')
       const outcome = await stream.verify(pair, streamId, key, deadline.signal)
       if (outcome.kind === 'valid') this.heardFrom(pair.remote)
       return outcome
     } catch (error) {
       const reason = endReasonOf(error)
-      this.#context.log.info('s2s-verify-failed', { local: pair.local, remote: pair.remote, reason: `${reason.kind}: ${reason.detail}` })
+      this.#context.log.info('s2s-verify-failed', {
+        local: pair.local,
+        remote: pair.remote,
+        reason: `${reason.kind}: ${reason.detail}`,
+      })
       return { kind: 'error', condition: verifyCondition(reason) }
     } finally {
       deadline.done()
@@ -250,7 +261,8 @@ export class OutgoingSessions {
   }
 
   #liveStreamTo(remote: string): OutgoingStream | undefined {
-    for (const stream of this.#streams) if (stream.remote === remote && stream.usable && stream.pairs.size > 0) return stream
+    for (const stream of this.#streams)
+      if (stream.remote === remote && stream.usable && stream.pairs.size > 0) return stream
     for (const stream of this.#spares.values()) if (stream.remote === remote && stream.usable) return stream
     return undefined
   }
@@ -266,7 +278,12 @@ export class OutgoingSessions {
   async #openForVerification(pair: DomainPair, trace: Trace): Promise<OutgoingStream> {
     const { clock, settings } = this.#context
     const stopping = this.#stopping.signal
-    const deadline = new Deadline(clock, settings.readTimeoutMs, () => new StreamEnd('deadline', trace.waitingFor), stopping)
+    const deadline = new Deadline(
+      clock,
+      settings.readTimeoutMs,
+      () => new StreamEnd('deadline', trace.waitingFor),
+      stopping,
+    )
     try {
       const gate = this.#context.gate(pair.local, pair.remote, 'outgoing')
       if ('refused' in gate) throw new StreamEnd(gate.refused.kind, gate.refused.detail)
@@ -364,15 +381,23 @@ export class OutgoingSessions {
 }
 
 /** What the initiator is told when its authoritative server could not be asked (XEP-0220 §2.4). */
-function verifyCondition(reason: EndReason): 'remote-server-not-found' | 'remote-connection-failed' | 'remote-server-timeout' {
+function verifyCondition(
+  reason: EndReason,
+): 'remote-server-not-found' | 'remote-connection-failed' | 'remote-server-timeout' {
   switch (reason.kind) {
     case 'address':
     case 'dns':
-      return reason.detail === 'timeout' || reason.detail === 'servfail' ? 'remote-server-timeout' : 'remote-server-not-found'
+      return reason.detail === 'timeout' || reason.detail === 'servfail'
+        ? 'remote-server-timeout'
+        : 'remote-server-not-found'
     case 'stream':
-      return reason.detail === 'host-unknown' || reason.detail === 'host-gone' ? 'remote-server-not-found' : 'remote-server-timeout'
+      return reason.detail === 'host-unknown' || reason.detail === 'host-gone'
+        ? 'remote-server-not-found'
+        : 'remote-server-timeout'
     case 'tcp':
-      return reason.detail === 'timeout' || reason.detail === 'reset' ? 'remote-server-timeout' : 'remote-connection-failed'
+      return reason.detail === 'timeout' || reason.detail === 'reset'
+        ? 'remote-server-timeout'
+        : 'remote-connection-failed'
     case 'tls':
     case 'certificate':
     case 'policy':

@@ -1,10 +1,15 @@
 import type { Log } from '../base/log.js'
-import { type DialbackCondition, type DialbackElement, readDialback, writeDialbackRequest } from '../negotiation/dialback/element.js'
+import {
+  type DialbackCondition,
+  type DialbackElement,
+  readDialback,
+  writeDialbackRequest,
+} from '../negotiation/dialback/element.js'
 import { dialbackKey } from '../negotiation/dialback/key.js'
 import type { SecuredStream } from '../negotiation/initiate.js'
 import type { Proof } from '../negotiation/rules.js'
-import { DomainPair } from '../stanza/domain-pair.js'
 import { prepareDomain } from '../stanza/domain.js'
+import { DomainPair } from '../stanza/domain-pair.js'
 import type { Congestion, Refused } from '../stanza/route.js'
 import type { Stanza } from '../stanza/stanza.js'
 import { STANZA_ERROR_CONDITIONS } from '../stanza/stanza-error.js'
@@ -75,7 +80,14 @@ export class OutgoingStream implements Congestion {
   #unknownElements = 0
   sent = 0
 
-  constructor(tag: string, remote: string, stream: XmlStream, secured: SecuredStream, context: SessionContext, hooks: OutgoingStreamHooks) {
+  constructor(
+    tag: string,
+    remote: string,
+    stream: XmlStream,
+    secured: SecuredStream,
+    context: SessionContext,
+    hooks: OutgoingStreamHooks,
+  ) {
     this.tag = tag
     this.remote = remote
     this.stream = stream
@@ -124,7 +136,11 @@ export class OutgoingStream implements Congestion {
   /** Proves a pair by Server Dialback (XEP-0220 §2.1). Rejects with a StreamEnd, or with the signal's reason. */
   requestPair(pair: DomainPair, signal: AbortSignal): Promise<void> {
     const [secret] = this.#context.dialbackSecrets()
-    const key = dialbackKey(secret!, { receiving: pair.remote, originating: pair.local, streamId: this.secured.streamId })
+    const key = dialbackKey(secret!, {
+      receiving: pair.remote,
+      originating: pair.local,
+      streamId: this.secured.streamId,
+    })
     return this.#ask(this.#results, pair.key, signal, () => {
       this.stream.send(writeDialbackRequest('result', { from: pair.local, to: pair.remote }, key))
     })
@@ -163,8 +179,10 @@ export class OutgoingStream implements Congestion {
   #ask<T>(questions: Map<string, Question<T>>, key: string, signal: AbortSignal, send: () => void): Promise<T> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason)
-      if (this.#ended !== undefined) return reject(new StreamEnd(this.#ended.kind, this.#ended.detail, this.#ended.text))
-      if (questions.has(key)) return reject(new StreamEnd('internal', 'exception', 'the same question is being asked already'))
+      if (this.#ended !== undefined)
+        return reject(new StreamEnd(this.#ended.kind, this.#ended.detail, this.#ended.text))
+      if (questions.has(key))
+        return reject(new StreamEnd('internal', 'exception', 'the same question is being asked already'))
       const settle = (): void => {
         questions.delete(key)
         signal.removeEventListener('abort', aborted)
@@ -193,7 +211,8 @@ export class OutgoingStream implements Congestion {
     switch (token.tag.namespace) {
       case NS_DIALBACK: {
         const element = readDialback(toElement(token), token.tag.name)
-        if (element === undefined || element.type === undefined) return this.stream.fail('unsupported-stanza-type', 'not expected on this stream')
+        if (element === undefined || element.type === undefined)
+          return this.stream.fail('unsupported-stanza-type', 'not expected on this stream')
         return this.#answer(element)
       }
       case NS_SERVER:
@@ -208,7 +227,8 @@ export class OutgoingStream implements Congestion {
         return this.stream.fail('unsupported-stanza-type', 'not expected at this point')
       default:
         this.#unknownElements++
-        if (this.#unknownElements > MOST_UNKNOWN_ELEMENTS) this.stream.fail('policy-violation', 'too many unknown elements')
+        if (this.#unknownElements > MOST_UNKNOWN_ELEMENTS)
+          this.stream.fail('policy-violation', 'too many unknown elements')
     }
   }
 
@@ -224,7 +244,13 @@ export class OutgoingStream implements Congestion {
       this.log.warn('s2s-out-unsolicited', { step: element.step, from: element.from, to: element.to })
       return this.stream.fail('invalid-from', 'an answer to a question that was not asked')
     }
-    this.log.info('s2s-out-dialback', { step: element.step, local, remote, type: element.type, condition: element.condition })
+    this.log.info('s2s-out-dialback', {
+      step: element.step,
+      local,
+      remote,
+      type: element.type,
+      condition: element.condition,
+    })
     const condition = element.condition ?? 'undefined-condition'
     if (result !== undefined) {
       if (element.type === 'valid') result.resolve()
@@ -232,13 +258,18 @@ export class OutgoingStream implements Congestion {
       else result.reject(new StreamEnd('dialback', condition))
     } else if (verify !== undefined) {
       if (element.type === 'valid' || element.type === 'invalid') verify.resolve({ kind: element.type })
-      else verify.resolve({ kind: 'error', condition: condition === 'item-not-found' ? 'remote-server-not-found' : knownCondition(condition) })
+      else
+        verify.resolve({
+          kind: 'error',
+          condition: condition === 'item-not-found' ? 'remote-server-not-found' : knownCondition(condition),
+        })
     }
   }
 
   #confirmed(written: number): void {
     const before = this.#confirmedHead
-    while (this.#confirmedHead < this.#unconfirmed.length && this.#unconfirmed[this.#confirmedHead]!.end <= written) this.#confirmedHead++
+    while (this.#confirmedHead < this.#unconfirmed.length && this.#unconfirmed[this.#confirmedHead]!.end <= written)
+      this.#confirmedHead++
     const count = this.#confirmedHead - before
     if (this.#confirmedHead === this.#unconfirmed.length || this.#confirmedHead > 1000) {
       this.#unconfirmed = this.#unconfirmed.slice(this.#confirmedHead)

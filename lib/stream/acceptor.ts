@@ -63,16 +63,19 @@ export class Acceptor {
   }
 
   #server(): Server {
-    return createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS, pauseOnConnect: true }, socket => {
-      const { remoteAddress, remotePort, localAddress, localPort } = socket
-      if (remoteAddress === undefined || remotePort === undefined) return void socket.destroy()
-      this.#options.accept(socket, {
-        remoteAddress: withoutMapping(remoteAddress),
-        remotePort,
-        ...(localAddress !== undefined && { localAddress: withoutMapping(localAddress) }),
-        ...(localPort !== undefined && { localPort }),
-      })
-    })
+    return createServer(
+      { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS, pauseOnConnect: true },
+      socket => {
+        const { remoteAddress, remotePort, localAddress, localPort } = socket
+        if (remoteAddress === undefined || remotePort === undefined) return void socket.destroy()
+        this.#options.accept(socket, {
+          remoteAddress: withoutMapping(remoteAddress),
+          remotePort,
+          ...(localAddress !== undefined && { localAddress: withoutMapping(localAddress) }),
+          ...(localPort !== undefined && { localPort }),
+        })
+      },
+    )
   }
 }
 

@@ -60,26 +60,48 @@ const ROWS: Readonly<Record<EndKind, Readonly<Record<string, Row>>>> = {
     '*': [NOT_FOUND, 'cancel', 'sender', 'nothing', 'the address cannot be that of a remote server'],
     loop: [NOT_FOUND, 'cancel', 'sender', 'nothing', 'the address leads back to this server'],
   },
-  policy: { '*': ['not-allowed', 'cancel', 'our admin', 'nothing', 'this server does not exchange stanzas with that domain'] },
+  policy: {
+    '*': ['not-allowed', 'cancel', 'our admin', 'nothing', 'this server does not exchange stanzas with that domain'],
+  },
   dns: {
     'no-such-domain': [NOT_FOUND, 'cancel', 'their DNS', 'domain', 'the domain does not exist in DNS'],
     'no-address': [NOT_FOUND, 'cancel', 'their DNS', 'domain', 'the domain has no address in DNS'],
-    'no-service': [NOT_FOUND, 'cancel', 'their DNS', 'domain', 'the domain says in DNS that it offers no XMPP service to servers'],
+    'no-service': [
+      NOT_FOUND,
+      'cancel',
+      'their DNS',
+      'domain',
+      'the domain says in DNS that it offers no XMPP service to servers',
+    ],
     '*': [TIMEOUT, 'wait', 'their DNS', 'domain', 'DNS gave no usable answer for the domain'],
   },
   tcp: {
     'no-server': [NOT_FOUND, 'cancel', 'nobody', 'domain', 'no XMPP server answers for the domain'],
-    'forbidden-target': [NOT_FOUND, 'cancel', 'our admin', 'domain', 'the domain leads to an address that this server does not connect to'],
+    'forbidden-target': [
+      NOT_FOUND,
+      'cancel',
+      'our admin',
+      'domain',
+      'the domain leads to an address that this server does not connect to',
+    ],
     '*': [TIMEOUT, 'wait', 'their admin', 'domain', 'the remote server could not be reached'],
   },
   tls: {
     'handshake-failed': [TIMEOUT, 'wait', 'their admin', 'domain', 'encryption with the remote server failed'],
     'plain-answer': [TIMEOUT, 'wait', 'their admin', 'domain', 'encryption with the remote server failed'],
-    demanded: [TIMEOUT, 'cancel', 'our admin', 'domain', 'the remote server demands encryption, which is switched off here'],
+    demanded: [
+      TIMEOUT,
+      'cancel',
+      'our admin',
+      'domain',
+      'the remote server demands encryption, which is switched off here',
+    ],
     refused: [TIMEOUT, 'cancel', 'their admin', 'domain', 'the remote server refused encryption'],
     '*': [TIMEOUT, 'cancel', 'their admin', 'domain', 'the remote server does not offer the encryption demanded here'],
   },
-  certificate: { '*': [TIMEOUT, 'cancel', 'their admin', 'domain', 'the certificate of the remote server cannot be trusted'] },
+  certificate: {
+    '*': [TIMEOUT, 'cancel', 'their admin', 'domain', 'the certificate of the remote server cannot be trusted'],
+  },
   stream: {
     'host-unknown': [NOT_FOUND, 'cancel', 'their admin', 'pair', 'the remote server does not serve that domain'],
     'host-gone': [NOT_FOUND, 'cancel', 'their admin', 'pair', 'the remote server no longer serves that domain'],
@@ -90,29 +112,69 @@ const ROWS: Readonly<Record<EndKind, Readonly<Record<string, Row>>>> = {
     reset: [TIMEOUT, 'wait', 'their admin', 'pair', 'the remote server asked for a new connection'],
     conflict: [TIMEOUT, 'wait', 'their admin', 'pair', 'the remote server replaced the connection'],
     'see-other-host': [TIMEOUT, 'wait', 'their admin', 'pair', 'the remote server names another host'],
-    'remote-connection-failed': [TIMEOUT, 'wait', 'their admin', 'pair', 'the remote server could not reach what it needs'],
+    'remote-connection-failed': [
+      TIMEOUT,
+      'wait',
+      'their admin',
+      'pair',
+      'the remote server could not reach what it needs',
+    ],
     'undefined-condition': [TIMEOUT, 'wait', 'their admin', 'pair', 'the remote server ended the connection'],
     closed: [TIMEOUT, 'wait', 'their admin', 'pair', 'the remote server closed the connection'],
     'bad-xml': [TIMEOUT, 'cancel', 'their admin', 'pair', 'the remote server sent something that cannot be accepted'],
     '*': [TIMEOUT, 'cancel', 'their admin', 'pair', 'the remote server refused the connection'],
   },
   sasl: {
-    'no-common-proof': [TIMEOUT, 'cancel', 'our admin', 'pair', 'the remote server accepts no proof of identity that this server can give'],
+    'no-common-proof': [
+      TIMEOUT,
+      'cancel',
+      'our admin',
+      'pair',
+      'the remote server accepts no proof of identity that this server can give',
+    ],
     '*': [TIMEOUT, 'cancel', 'our admin', 'pair', 'the remote server does not accept the identity of this server'],
   },
   dialback: {
     // XEP-0220 §2.1.1: an invalid key means that our own side contradicts itself.
-    invalid: ['internal-server-error', 'cancel', 'our admin', 'pair', 'the remote server could not confirm the identity of this server'],
+    invalid: [
+      'internal-server-error',
+      'cancel',
+      'our admin',
+      'pair',
+      'the remote server could not confirm the identity of this server',
+    ],
     'item-not-found': [TIMEOUT, 'cancel', 'their admin', 'pair', 'the remote server does not serve that domain'],
-    'policy-violation': [TIMEOUT, 'cancel', 'their admin', 'pair', 'the remote server refuses this server by its policy'],
-    'not-authorized': [TIMEOUT, 'cancel', 'our admin', 'pair', 'the remote server does not accept the identity of this server'],
-    forbidden: [TIMEOUT, 'cancel', 'our admin', 'pair', 'the remote server could not confirm the identity of this server'],
+    'policy-violation': [
+      TIMEOUT,
+      'cancel',
+      'their admin',
+      'pair',
+      'the remote server refuses this server by its policy',
+    ],
+    'not-authorized': [
+      TIMEOUT,
+      'cancel',
+      'our admin',
+      'pair',
+      'the remote server does not accept the identity of this server',
+    ],
+    forbidden: [
+      TIMEOUT,
+      'cancel',
+      'our admin',
+      'pair',
+      'the remote server could not confirm the identity of this server',
+    ],
     'not-acceptable': [TIMEOUT, 'cancel', 'their admin', 'pair', 'the remote server refuses this server'],
     '*': [TIMEOUT, 'wait', 'their admin', 'pair', 'the remote server could not check the identity of this server'],
   },
   deadline: { '*': [TIMEOUT, 'wait', 'their admin', 'domain', 'the remote server did not answer in time'] },
-  overload: { '*': ['resource-constraint', 'wait', 'our admin', 'nothing', 'too much is waiting for the remote server'] },
-  cut: { '*': [TIMEOUT, 'wait', 'network', 'nothing', 'the connection was cut; whether the stanza arrived is not known'] },
+  overload: {
+    '*': ['resource-constraint', 'wait', 'our admin', 'nothing', 'too much is waiting for the remote server'],
+  },
+  cut: {
+    '*': [TIMEOUT, 'wait', 'network', 'nothing', 'the connection was cut; whether the stanza arrived is not known'],
+  },
   idle: { '*': [TIMEOUT, 'wait', 'nobody', 'nothing', 'the connection was idle'] },
   shutdown: { '*': [TIMEOUT, 'wait', 'nobody', 'nothing', 'this server is stopping'] },
   internal: { '*': ['internal-server-error', 'cancel', 'us', 'nothing', 'this server made a mistake'] },
@@ -133,7 +195,9 @@ export function refusalOf(reason: EndReason): Refusal {
 
 /** One line for the admin's log and console: step, cause and the peer's own words. */
 export function describeEnd(reason: EndReason): string {
-  return reason.text === undefined ? `${reason.kind}: ${reason.detail}` : `${reason.kind}: ${reason.detail} (${reason.text})`
+  return reason.text === undefined
+    ? `${reason.kind}: ${reason.detail}`
+    : `${reason.kind}: ${reason.detail} (${reason.text})`
 }
 
 /** The reason inside whatever an attempt threw; anything unforeseen is our own fault. */

@@ -232,7 +232,12 @@ export class Transport {
 }
 
 /** Resolves when the handshake is done; rejects with a StreamEnd of kind `tls`, or with the signal's reason. */
-function handshake(socket: tls.TLSSocket, raw: Duplex, signal: AbortSignal, done: 'secureConnect' | 'secure'): Promise<void> {
+function handshake(
+  socket: tls.TLSSocket,
+  raw: Duplex,
+  signal: AbortSignal,
+  done: 'secureConnect' | 'secure',
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const settle = (): void => {
       socket.off(done, secured).off('error', failed).off('_tlsError', failed).off('close', closed)

@@ -6,7 +6,7 @@ import { Tokenizer } from '../xml/tokenizer.js'
 import { type EndReason, StreamEnd } from './end-reason.js'
 import { readStreamError, type StreamErrorCondition, writeStreamError } from './stream-error.js'
 import { STREAM_FOOTER } from './stream-header.js'
-import { tlsErrorText, type Transport } from './transport.js'
+import { type Transport, tlsErrorText } from './transport.js'
 
 /** What a stream hands to its owner while it lives. */
 export type StreamToken = HeaderToken | ElementToken | OversizeToken
@@ -160,7 +160,10 @@ export class XmlStream {
     if (this.#footerSent || this.#ended !== undefined) return
     if (!this.#headerSent) this.sendHeader(this.#errorHeader())
     this.send(writeStreamError(text === undefined ? { condition } : { condition, text }))
-    this.#shut(reason ?? { kind: 'stream', detail: condition, ...(text === undefined ? {} : { text }) }, FOOTER_WAIT_AFTER_ERROR_MS)
+    this.#shut(
+      reason ?? { kind: 'stream', detail: condition, ...(text === undefined ? {} : { text }) },
+      FOOTER_WAIT_AFTER_ERROR_MS,
+    )
   }
 
   /** Closes in order (RFC 6120 §4.4): our footer, what is underway, the peer's footer, the transport. */
@@ -198,7 +201,12 @@ export class XmlStream {
           return
         case 'error':
           if (this.#footerSent) this.transport.end()
-          else this.fail(token.condition, token.text, { kind: 'stream', detail: 'bad-xml', text: `${token.condition}: ${token.text}` })
+          else
+            this.fail(token.condition, token.text, {
+              kind: 'stream',
+              detail: 'bad-xml',
+              text: `${token.condition}: ${token.text}`,
+            })
           return
         case 'element':
           if (token.tag.name === 'error' && token.tag.namespace === NS_STREAMS) {
@@ -239,7 +247,8 @@ function newTokenizer(limits: TokenizerLimits): Tokenizer {
 
 /** A transport that dies without a footer; a TLS alert behind the handshake is the peer's refusal of our certificate. */
 function lostReason(error: Error | undefined): EndReason {
-  if (error === undefined) return { kind: 'tcp', detail: 'reset', text: 'the connection was closed without a stream footer' }
+  if (error === undefined)
+    return { kind: 'tcp', detail: 'reset', text: 'the connection was closed without a stream footer' }
   if (error instanceof StreamEnd) return error.reason
   const code = (error as NodeJS.ErrnoException).code ?? ''
   if (code.startsWith('ERR_SSL')) return { kind: 'tls', detail: 'refused', text: tlsErrorText(error) }

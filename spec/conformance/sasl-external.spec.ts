@@ -26,7 +26,10 @@ describe('SASL EXTERNAL, receiving (RFC 6120 §6, XEP-0178 §3)', () => {
         serve()
         const peer = await server.encrypted({}, fixture)
         await peer.say(header())
-        await peer.hears(`<mechanisms xmlns='${SASL}'><mechanism>EXTERNAL</mechanism></mechanisms>`, '</stream:features>')
+        await peer.hears(
+          `<mechanisms xmlns='${SASL}'><mechanism>EXTERNAL</mechanism></mechanisms>`,
+          '</stream:features>',
+        )
       })
     }
 
@@ -49,28 +52,37 @@ describe('SASL EXTERNAL, receiving (RFC 6120 §6, XEP-0178 §3)', () => {
       serve({ rules: { strict: false } })
       const peer = await server.encrypted({}, 'expired')
       await peer.say(header())
-      expect(await peer.hears('</stream:features>')).to.include('<dialback ').and.not.to.include('mechanisms')
+      expect(await peer.hears('</stream:features>'))
+        .to.include('<dialback ')
+        .and.not.to.include('mechanisms')
     })
 
     it('a side that cannot be verified itself does not insist on others', async () => {
       serve({ certificate: 'self-signed' })
       const peer = await server.encrypted({}, 'self-signed')
       await peer.say(header())
-      expect(await peer.hears('</stream:features>')).to.include('<dialback ').and.not.to.include('mechanisms')
+      expect(await peer.hears('</stream:features>'))
+        .to.include('<dialback ')
+        .and.not.to.include('mechanisms')
     })
 
     it("is not made to a header without 'from'", async () => {
       serve()
       const peer = await server.encrypted({ from: null }, 'both', 'peer.example')
       await peer.say(header({ from: null }))
-      expect(await peer.hears('</stream:features>')).to.include('<dialback ').and.not.to.include('mechanisms')
+      expect(await peer.hears('</stream:features>'))
+        .to.include('<dialback ')
+        .and.not.to.include('mechanisms')
     })
 
     it('is not made where rules do not accept it, and not again after success', async () => {
       serve()
       const peer = await server.authenticated({}, false)
       await peer.say(header())
-      expect(await peer.hears('</stream:features>')).to.include('<dialback ').and.not.to.include('mechanisms').and.not.to.include('starttls')
+      expect(await peer.hears('</stream:features>'))
+        .to.include('<dialback ')
+        .and.not.to.include('mechanisms')
+        .and.not.to.include('starttls')
       await server.stop()
       serve({ rules: { external: false } })
       const other = await server.encrypted()
@@ -163,7 +175,16 @@ describe('SASL EXTERNAL, receiving (RFC 6120 §6, XEP-0178 §3)', () => {
       })
     }
 
-    for (const identity of ['other.example', 'sub.peer.example', 'example', 'here.example', 'user@peer.example', 'peer.example/r', 'peer.example\0', ' ']) {
+    for (const identity of [
+      'other.example',
+      'sub.peer.example',
+      'example',
+      'here.example',
+      'user@peer.example',
+      'peer.example/r',
+      'peer.example\0',
+      ' ',
+    ]) {
       it(`RFC 6120 §6.5.8: the identity ${JSON.stringify(identity)} is invalid-authzid`, async () => {
         serve()
         const peer = await server.secured()
@@ -173,7 +194,13 @@ describe('SASL EXTERNAL, receiving (RFC 6120 §6, XEP-0178 §3)', () => {
       })
     }
 
-    for (const fixture of ['wrong-name', 'expired', 'self-signed', 'client-auth-only', 'unknown-root'] satisfies Fixture[]) {
+    for (const fixture of [
+      'wrong-name',
+      'expired',
+      'self-signed',
+      'client-auth-only',
+      'unknown-root',
+    ] satisfies Fixture[]) {
       it(`RFC 6120 §6.5.10: a certificate that does not verify (${fixture}) is not-authorized when it tries anyway`, async () => {
         serve({ rules: { strict: false } })
         const peer = await server.secured({}, fixture)

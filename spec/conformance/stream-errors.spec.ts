@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { TestAuthority } from '../support/authority.js'
-import { type Cut, FOOTER, header, WireServer, type WireServerOptions } from '../support/wire-peer.js'
 import type { WirePeer } from '../support/wire-peer.js'
+import { type Cut, FOOTER, header, WireServer, type WireServerOptions } from '../support/wire-peer.js'
 
 interface Row {
   readonly name: string
@@ -13,7 +13,11 @@ interface Row {
 
 /** Behind a good header, in the middle of an element. */
 const inside = (text: string | Buffer): Buffer =>
-  Buffer.concat([Buffer.from(`${header()}<message><body>`), Buffer.from(text as string), Buffer.from('</body></message>')])
+  Buffer.concat([
+    Buffer.from(`${header()}<message><body>`),
+    Buffer.from(text as string),
+    Buffer.from('</body></message>'),
+  ])
 const behind = (text: string): string => header() + text
 const STREAMS = 'http://etherx.jabber.org/streams'
 
@@ -56,16 +60,34 @@ const RESTRICTED: readonly Row[] = [
 
 const ENCODINGS: readonly Row[] = [
   { name: 'ISO-8859-1', sent: `<?xml version='1.0' encoding='ISO-8859-1'?>${header()}`, error: 'unsupported-encoding' },
-  { name: 'UTF-16 with BOM', sent: Buffer.from(`\ufeff${header()}`, 'utf16le'), error: 'unsupported-encoding', or: 'not-well-formed' },
-  { name: 'UTF-16 without BOM', sent: Buffer.from(header(), 'utf16le'), error: 'unsupported-encoding', or: 'not-well-formed' },
+  {
+    name: 'UTF-16 with BOM',
+    sent: Buffer.from(`\ufeff${header()}`, 'utf16le'),
+    error: 'unsupported-encoding',
+    or: 'not-well-formed',
+  },
+  {
+    name: 'UTF-16 without BOM',
+    sent: Buffer.from(header(), 'utf16le'),
+    error: 'unsupported-encoding',
+    or: 'not-well-formed',
+  },
 ]
 
 /** What a header can have wrong that is wrong at every stage alike. */
 const HEADERS: readonly Row[] = [
   { name: '<stream:foo>', sent: header().replace('<stream:stream', '<stream:foo'), error: 'invalid-xml' },
   { name: '<message> as first element', sent: "<message xmlns='jabber:server'/>", error: 'invalid-xml' },
-  { name: 'unknown stream namespace', sent: header({ 'xmlns:stream': 'http://etherx.jabber.org/stream' }), error: 'invalid-namespace' },
-  { name: 'namespaces swapped', sent: header({ xmlns: STREAMS, 'xmlns:stream': 'jabber:server' }), error: 'invalid-namespace' },
+  {
+    name: 'unknown stream namespace',
+    sent: header({ 'xmlns:stream': 'http://etherx.jabber.org/stream' }),
+    error: 'invalid-namespace',
+  },
+  {
+    name: 'namespaces swapped',
+    sent: header({ xmlns: STREAMS, 'xmlns:stream': 'jabber:server' }),
+    error: 'invalid-namespace',
+  },
   { name: 'content namespace jabber:client', sent: header({ xmlns: 'jabber:client' }), error: 'invalid-namespace' },
   { name: 'no content namespace', sent: header({ xmlns: null }), error: 'invalid-namespace' },
   { name: 'unknown content namespace', sent: header({ xmlns: 'urn:x' }), error: 'invalid-namespace' },
@@ -201,7 +223,11 @@ describe('stream errors (RFC 6120 §4.9)', function () {
     const stanza = "<presence from='peer.example' to='here.example'/>"
     serve()
     await refused(server.peer(), { name: 'plain', sent: behind(stanza), error: 'policy-violation' }, 'byte by byte')
-    await refused(await server.encrypted(), { name: 'TLS', sent: behind(stanza), error: 'not-authorized' }, 'byte by byte')
+    await refused(
+      await server.encrypted(),
+      { name: 'TLS', sent: behind(stanza), error: 'not-authorized' },
+      'byte by byte',
+    )
     await server.stop()
     serve({ rules: { tls: 'optional' } })
     await refused(server.peer(), { name: 'optional', sent: behind(stanza), error: 'not-authorized' }, 'byte by byte')

@@ -31,7 +31,10 @@ describe('two servers', () => {
       for (let i = 0; i < 50; i++) expect((await south.next()).textOf('body')).to.equal(`hello ${i}`)
       south.send('b@south.example/y', 'a@north.example', 'and back')
       expect((await north.next()).textOf('body')).to.equal('and back')
-      expect(north.proven.map(one => `${one.direction} ${one.proof}`)).to.have.members([`outgoing ${proof}`, `incoming ${proof}`])
+      expect(north.proven.map(one => `${one.direction} ${one.proof}`)).to.have.members([
+        `outgoing ${proof}`,
+        `incoming ${proof}`,
+      ])
     })
   }
 

@@ -41,7 +41,9 @@ describe('the rule of the policy matrix', () => {
 
   it('gives the totals by pair of policies', () => {
     const table = policies.map(i =>
-      policies.map(r => tally(withPolicies(pairs(strict, strict), i, r).map(sides => expectedOutcome(...sides).outcome))),
+      policies.map(r =>
+        tally(withPolicies(pairs(strict, strict), i, r).map(sides => expectedOutcome(...sides).outcome)),
+      ),
     )
     expect(table).to.deep.equal([
       ['27/9/0/0', '27/9/0/0', '36/0/0/0'],

@@ -113,7 +113,15 @@ export class MemoryFederation {
     this.domains = new Set(domains)
     this.settings = { ...memorySettings, ...options.settings }
     this.table = new RouteTable(clock)
-    const judge = new CertificateJudge({ anchors: authority.anchors, clock: { ...clock, date: () => authority.now, now: () => clock.now(), after: (ms, action) => clock.after(ms, action) } })
+    const judge = new CertificateJudge({
+      anchors: authority.anchors,
+      clock: {
+        ...clock,
+        date: () => authority.now,
+        now: () => clock.now(),
+        after: (ms, action) => clock.after(ms, action),
+      },
+    })
     const credentials = new Map<string, Credentials>()
     if (certificate !== null) {
       for (const domain of domains) {
@@ -152,7 +160,12 @@ export class MemoryFederation {
       },
     })
     const local: Route = { deliver: stanza => this.#receive(stanza) }
-    this.router = new Router({ table: this.table, serves: domain => this.domains.has(domain), local, remote: this.outgoing })
+    this.router = new Router({
+      table: this.table,
+      serves: domain => this.domains.has(domain),
+      local,
+      remote: this.outgoing,
+    })
     for (const domain of domains) network.listen(domain, socket => this.accept(socket))
   }
 
@@ -164,7 +177,9 @@ export class MemoryFederation {
   /** Sends a chat message from a local user. */
   send(from: string, to: string, body: string, id = body): void {
     this.router.route(
-      Stanza.build('message', { from: this.jids.parse(from), to: this.jids.parse(to), id, type: 'chat' }, [createElement('body', {}, body)]),
+      Stanza.build('message', { from: this.jids.parse(from), to: this.jids.parse(to), id, type: 'chat' }, [
+        createElement('body', {}, body),
+      ]),
     )
   }
 

@@ -25,7 +25,8 @@ class End extends Duplex {
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
     setImmediate(() => {
       const { other } = this
-      if (other === undefined || other.destroyed) return done(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }))
+      if (other === undefined || other.destroyed)
+        return done(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }))
       if (other.push(chunk)) done()
       else other.#goOn = done
     })

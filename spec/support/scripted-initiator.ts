@@ -1,5 +1,5 @@
-import { describeEvent, child, ScriptedStream, type XmlNode } from './scripted-stream.js'
-import { type ScriptedParty, scriptedKey } from './scripted-party.js'
+import { headerExtras, type ScriptedParty, scriptedKey } from './scripted-party.js'
+import { child, describeEvent, ScriptedStream, type XmlNode } from './scripted-stream.js'
 
 /** Where an attempt of a scripted peer ended. */
 export type ScriptedEnd = 'tcp' | 'tls' | 'certificate' | 'sasl' | 'dialback' | 'stream'
@@ -57,7 +57,7 @@ export async function scriptedVerification(
   const stream = new ScriptedStream(socket)
   try {
     await reach(me, to, stream)
-    stream.send(`<db:verify from='${me.domain}' to='${to}' id='${id}'>${key}</db:verify>`)
+    stream.send(`<db:verify ${DIALBACK} from='${me.domain}' to='${to}' id='${id}'>${key}</db:verify>`)
     const { attributes } = await nextElement(stream, 'verify', 'dialback')
     const fits = attributes['from'] === to && attributes['to'] === me.domain && attributes['id'] === id
     const type = attributes['type']
@@ -97,7 +97,12 @@ async function reach(me: ScriptedParty, to: string, stream: ScriptedStream): Pro
   return await exchangeHeaders(me, to, stream)
 }
 
-async function prove(me: ScriptedParty, to: string, stream: ScriptedStream, reached: Reached): Promise<'external' | 'dialback'> {
+async function prove(
+  me: ScriptedParty,
+  to: string,
+  stream: ScriptedStream,
+  reached: Reached,
+): Promise<'external' | 'dialback'> {
   const { settings, domain, certificates, secret } = me
   const { features, id, declaresDialback } = reached
   const mechanisms = child(features, 'mechanisms')
@@ -112,7 +117,7 @@ async function prove(me: ScriptedParty, to: string, stream: ScriptedStream, reac
   }
   const offered = child(features, 'dialback') !== undefined || (mechanisms === undefined && declaresDialback)
   if (!settings.dialback || !offered) throw new Ended('sasl', 'no common proof')
-  stream.send(`<db:result from='${domain}' to='${to}'>${scriptedKey(secret, to, domain, id)}</db:result>`)
+  stream.send(`<db:result ${DIALBACK} from='${domain}' to='${to}'>${scriptedKey(secret, to, domain, id)}</db:result>`)
   const { attributes, children } = await nextElement(stream, 'result', 'dialback')
   if (attributes['from'] !== to || attributes['to'] !== domain) throw new Ended('dialback', 'answer with other names')
   if (attributes['type'] !== 'valid') throw new Ended('dialback', children[0]?.children[0]?.name ?? 'invalid')
@@ -120,7 +125,7 @@ async function prove(me: ScriptedParty, to: string, stream: ScriptedStream, reac
 }
 
 async function exchangeHeaders(me: ScriptedParty, to: string, stream: ScriptedStream): Promise<Reached> {
-  stream.open({ from: me.domain, to })
+  stream.open({ from: me.domain, to }, headerExtras(me))
   const header = await nextElement(stream, 'stream', 'stream')
   const features = await nextElement(stream, 'features', 'stream')
   const declaresDialback = Object.values(header.attributes).includes('jabber:server:dialback')

@@ -2,6 +2,7 @@ import { createHash, createHmac, X509Certificate } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import { createSecureContext, type SecureContext } from 'node:tls'
 import type { Fixture, TestAuthority } from './authority.js'
+import { DIALBACK } from './scripted-stream.js'
 
 /** One side of the policy matrix. */
 export interface PeerSettings {
@@ -64,4 +65,9 @@ export interface ScriptedParty {
 export function scriptedKey(secret: string, receiving: string, originating: string, id: string): string {
   const inner = createHash('sha256').update(secret, 'utf8').digest('hex')
   return createHmac('sha256', inner).update([receiving, originating, id].join(' ')).digest('hex')
+}
+
+/** What a peer says on its header besides the names: the version, and dialback when it speaks it. */
+export function headerExtras({ settings }: ScriptedParty): string {
+  return settings.dialback ? `${DIALBACK} version='1.0'` : "version='1.0'"
 }

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { scriptedVerification } from './scripted-initiator.js'
-import { type ScriptedParty, scriptedKey } from './scripted-party.js'
-import { describeEvent, ScriptedStream, type XmlNode } from './scripted-stream.js'
+import { headerExtras, type ScriptedParty, scriptedKey } from './scripted-party.js'
+import { describeEvent, DIALBACK, ScriptedStream, type XmlNode } from './scripted-stream.js'
 
 /** Points at which a scripted peer can be made to misbehave; each is reached when the other side waits for the answer to it. */
 export const STEPS = ['header', 'features', 'starttls', 'tls', 'sasl', 'dialback', 'established'] as const
@@ -91,7 +91,7 @@ export class ScriptedReceiver {
     visit.from = attributes['from'] ?? ''
     const good = stream.encrypted && certificates.isGood(visit.from, stream.peerFingerprint)
     if (this.#interrupted('tls', visit, stream.encrypted && visit.proof === 'none')) return true
-    stream.open({ from: domain, to: visit.from, id: visit.id })
+    stream.open({ from: domain, to: visit.from, id: visit.id }, headerExtras(this.#me))
     if (this.#interrupted('header', visit, !stream.encrypted)) return true
     if (stream.encrypted && visit.proof === 'none' && !good && stream.peerFingerprint !== undefined) {
       if (settings.strict && settings.certificate === 'valid') {
@@ -170,7 +170,8 @@ export class ScriptedReceiver {
     if (this.#interrupted('sasl', visit, true)) return true
     const { refuseExternal, certificates } = this.#me
     const good = stream.encrypted && certificates.isGood(visit.from, stream.peerFingerprint)
-    if (!good || Buffer.from(node.text, 'base64').toString() !== visit.from) visit.faults.push('EXTERNAL was not offered')
+    if (!good || Buffer.from(node.text, 'base64').toString() !== visit.from)
+      visit.faults.push('EXTERNAL was not offered')
     if (refuseExternal !== undefined) {
       stream.send("<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/></failure>")
       if (refuseExternal === 'close') stream.close()
@@ -189,14 +190,14 @@ export class ScriptedReceiver {
     const names = `from='${this.#me.domain}' to='${from}'`
     const refuse = (condition: string): boolean => {
       const error = `<error type='cancel'><${condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>`
-      stream.send(`<db:result ${names} type='error'>${error}</db:result>`)
+      stream.send(`<db:result ${DIALBACK} ${names} type='error'>${error}</db:result>`)
       return false
     }
     if (!this.#allowsDialback(stream)) return refuse('policy-violation')
     const answer = await scriptedVerification(this.#me, from, visit.id, text)
     if (answer !== 'valid' && answer !== 'invalid') return refuse(answer)
     if (answer === 'valid') visit.proof = 'dialback'
-    stream.send(`<db:result ${names} type='${answer}'/>`)
+    stream.send(`<db:result ${DIALBACK} ${names} type='${answer}'/>`)
     if (answer === 'invalid') stream.close()
     return answer === 'invalid' || this.#interrupted('established', visit, true)
   }
@@ -208,10 +209,10 @@ export class ScriptedReceiver {
     const names = `from='${domain}' to='${from}' id='${id}'`
     if (!this.#allowsDialback(visit.stream)) {
       const error = "<error type='cancel'><policy-violation xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
-      return visit.stream.send(`<db:verify ${names} type='error'>${error}</db:verify>`)
+      return visit.stream.send(`<db:verify ${DIALBACK} ${names} type='error'>${error}</db:verify>`)
     }
     const type = text === scriptedKey(secret, from, domain, id) ? 'valid' : 'invalid'
-    visit.stream.send(`<db:verify ${names} type='${type}'/>`)
+    visit.stream.send(`<db:verify ${DIALBACK} ${names} type='${type}'/>`)
   }
 
   #allowsDialback(stream: ScriptedStream): boolean {

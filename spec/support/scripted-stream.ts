@@ -1,5 +1,5 @@
-import { StringDecoder } from 'node:string_decoder'
 import type { Duplex } from 'node:stream'
+import { StringDecoder } from 'node:string_decoder'
 import * as tls from 'node:tls'
 import { SaxesParser, type SaxesTagNS } from 'saxes'
 
@@ -15,11 +15,20 @@ export interface XmlNode {
 /** What comes on a stream. `closed` comes last, and again for each later question. */
 export type ScriptedEvent =
   | { readonly kind: 'header' | 'element'; readonly node: XmlNode }
-  | { readonly kind: 'footer' | 'closed' }
+  | { readonly kind: 'footer' }
+  | { readonly kind: 'closed' }
   | { readonly kind: 'bad-xml'; readonly text: string }
 
-const NAMESPACES =
-  "xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' xmlns:db='jabber:server:dialback'"
+const NAMESPACES = "xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams'"
+
+/** Declares the prefix of dialback, on the header or on a single element. */
+export const DIALBACK = "xmlns:db='jabber:server:dialback'"
+
+export interface ScriptedHeader {
+  readonly from?: string
+  readonly to?: string
+  readonly id?: string
+}
 
 /** The child with this name, in any namespace. */
 export function child(node: XmlNode, name: string): XmlNode | undefined {
@@ -70,7 +79,10 @@ export class ScriptedStream {
   }
 
   /** Sends a stream header. */
-  open(attributes: { readonly from?: string; readonly to?: string; readonly id?: string }, version = " version='1.0'"): void {
+  open(
+    attributes: { readonly from?: string; readonly to?: string; readonly id?: string },
+    version = " version='1.0'",
+  ): void {
     const text = Object.entries(attributes).map(([name, value]) => ` ${name}='${value}'`)
     this.send(`<?xml version='1.0'?><stream:stream ${NAMESPACES}${text.join('')}${version}>`)
   }

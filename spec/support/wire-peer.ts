@@ -213,7 +213,11 @@ export class WireServer extends MemoryFederation {
   }
 
   /** A connection over TLS, up to the features; `certificate` null shows none. */
-  async secured(attributes: Parameters<typeof header>[0] = {}, certificate: Fixture | null = 'both', name?: string): Promise<WirePeer> {
+  async secured(
+    attributes: Parameters<typeof header>[0] = {},
+    certificate: Fixture | null = 'both',
+    name?: string,
+  ): Promise<WirePeer> {
     const peer = await this.encrypted(attributes, certificate, name)
     await peer.say(header(attributes))
     await peer.hears('<stream:features>', '</stream:features>')
@@ -221,7 +225,11 @@ export class WireServer extends MemoryFederation {
   }
 
   /** A connection over TLS, on which nothing has been said yet. */
-  async encrypted(attributes: Parameters<typeof header>[0] = {}, certificate: Fixture | null = 'both', name?: string): Promise<WirePeer> {
+  async encrypted(
+    attributes: Parameters<typeof header>[0] = {},
+    certificate: Fixture | null = 'both',
+    name?: string,
+  ): Promise<WirePeer> {
     const peer = this.peer()
     await peer.say(header(attributes))
     await peer.hears('<starttls ')

@@ -27,7 +27,8 @@ export function readDialback(element: Element, localName: string): DialbackEleme
   if (localName !== 'result' && localName !== 'verify') return undefined
   const type = attributeOf(element, 'type')
   const error = type === 'error' ? childrenOf(element).find(child => localNameOf(child) === 'error') : undefined
-  const condition = error && childrenOf(error).find(child => namespaceOf(child) === NS_STANZA_ERRORS && localNameOf(child) !== 'text')
+  const condition =
+    error && childrenOf(error).find(child => namespaceOf(child) === NS_STANZA_ERRORS && localNameOf(child) !== 'text')
   return {
     step: localName,
     from: attributeOf(element, 'from'),
@@ -65,4 +66,3 @@ export function writeDialbackAnswer(step: 'result' | 'verify', names: Names, typ
 export function writeDialbackError(step: 'result' | 'verify', names: Names, condition: DialbackCondition): string {
   return `${open(step, names)} type='error'><error type='cancel'><${condition} xmlns='${NS_STANZA_ERRORS}'/></error></db:${step}>`
 }
-

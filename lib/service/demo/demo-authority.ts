@@ -13,7 +13,12 @@ export class DemoAuthority {
   constructor(now: Date) {
     this.#notBefore = new Date(now.getTime() - DAY)
     this.#notAfter = new Date(now.getTime() + 30 * DAY)
-    this.#root = issueCertificate({ subject: 'Comity Demo Root', ca: true, notBefore: this.#notBefore, notAfter: this.#notAfter })
+    this.#root = issueCertificate({
+      subject: 'Comity Demo Root',
+      ca: true,
+      notBefore: this.#notBefore,
+      notAfter: this.#notAfter,
+    })
   }
 
   get rootPem(): string {

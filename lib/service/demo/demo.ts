@@ -47,11 +47,16 @@ export const runDemo: RunDemo = async ({ once, print, sets, signal }) => {
       publish(zone, side, service)
     }
     const [north, south] = services as [Service, Service]
-    print(`demo   two services are up: ${NORTH.domain} and ${SOUTH.domain}, with their own DNS on 127.0.0.1 port ${dnsPort}`)
+    print(
+      `demo   two services are up: ${NORTH.domain} and ${SOUTH.domain}, with their own DNS on 127.0.0.1 port ${dnsPort}`,
+    )
     const went = await exchange(ximssPort(north), ximssPort(south), password, print, signal)
     if (once || !went) return went
     print('demo   the services stay up; Ctrl-C ends them')
-    for (const [side, service] of [[NORTH, north], [SOUTH, south]] as const) {
+    for (const [side, service] of [
+      [NORTH, north],
+      [SOUTH, south],
+    ] as const) {
       print(`demo   ${side.user}@${side.domain}, password ${password}: XIMSS on 127.0.0.1 port ${ximssPort(service)}`)
       print(`demo   ${side.domain}: try comity sessions --set data.directory=${join(directory, side.name)}`)
     }
@@ -67,7 +72,12 @@ export const runDemo: RunDemo = async ({ once, print, sets, signal }) => {
   }
 }
 
-async function prepare(data: string, { domain, user }: Side, password: string, authority: DemoAuthority): Promise<void> {
+async function prepare(
+  data: string,
+  { domain, user }: Side,
+  password: string,
+  authority: DemoAuthority,
+): Promise<void> {
   await mkdir(data, { recursive: true, mode: 0o700 })
   await authority.issueInto(join(data, 'certs'), domain)
   const { log } = { log: transcriptLog('', () => {}) }
@@ -76,7 +86,13 @@ async function prepare(data: string, { domain, user }: Side, password: string, a
   await store.close()
 }
 
-function settingsFor(side: Side, data: string, root: string, dnsPort: number, sets: readonly (readonly [string, string])[]): Settings {
+function settingsFor(
+  side: Side,
+  data: string,
+  root: string,
+  dnsPort: number,
+  sets: readonly (readonly [string, string])[],
+): Settings {
   const loaded = loadConfig({
     file: null,
     env: {},

@@ -25,7 +25,9 @@ export interface ReceivedIm {
 export class XimssUser {
   readonly #socket: Socket
   readonly #received: Element[] = []
-  #waiting: { match: (message: Element) => boolean; resolve: (message: Element) => void; reject: (error: Error) => void } | undefined
+  #waiting:
+    | { match: (message: Element) => boolean; resolve: (message: Element) => void; reject: (error: Error) => void }
+    | undefined
   #rest: Buffer = Buffer.alloc(0)
   #lastId = 0
   #ended: Error | undefined
@@ -42,7 +44,10 @@ export class XimssUser {
     const socket = connect({ port, host: '127.0.0.1', noDelay: true })
     await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject))
     const user = new XimssUser(socket)
-    await user.#request('login', `authData="${escapeAttribute(account)}" password="${escapeAttribute(password)}" version="6.1"`)
+    await user.#request(
+      'login',
+      `authData="${escapeAttribute(account)}" password="${escapeAttribute(password)}" version="6.1"`,
+    )
     await user.#request('signalBind', 'presence="yes" readIM="1" clientID="demo"')
     return user
   }
@@ -55,7 +60,8 @@ export class XimssUser {
   async receive(signal: AbortSignal): Promise<ReceivedIm> {
     const message = await this.#next(element => element.name === 'readIM', signal)
     const body = childNamed(message, 'body', '')
-    if (attributeOf(message, 'type') === 'error') throw new Error(`not delivered: ${attributeOf(message, 'errorText') ?? textOf(message)}`)
+    if (attributeOf(message, 'type') === 'error')
+      throw new Error(`not delivered: ${attributeOf(message, 'errorText') ?? textOf(message)}`)
     return { peer: attributeOf(message, 'peer') ?? '', body: textOf(body ?? message) }
   }
 

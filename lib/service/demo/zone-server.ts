@@ -90,9 +90,7 @@ export class ZoneServer {
     const answer = encode(this.answer(query))
     const isTooLong = over === 'udp' && answer.length > udpPayload(query)
     return [
-      isTooLong
-        ? encode({ ...this.answer(query), flags: flagsFor(query) | TRUNCATED_RESPONSE, answers: [] })
-        : answer,
+      isTooLong ? encode({ ...this.answer(query), flags: flagsFor(query) | TRUNCATED_RESPONSE, answers: [] }) : answer,
     ]
   }
 
