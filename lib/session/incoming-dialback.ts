@@ -1,5 +1,3 @@
-import type { Log } from '../base/log.js'
-import type { CertificateVerdict } from '../negotiation/certificate/verdict.js'
 import {
   type DialbackCondition,
   type DialbackElement,
@@ -8,14 +6,11 @@ import {
   writeDialbackError,
 } from '../negotiation/dialback/element.js'
 import { isDialbackKey } from '../negotiation/dialback/key.js'
-import type { Proof, Rules } from '../negotiation/rules.js'
 import { prepareDomain } from '../stanza/domain.js'
 import { DomainPair } from '../stanza/domain-pair.js'
-import type { XmlStream } from '../stream/xml-stream.js'
 import { toElement } from '../xml/element.js'
 import type { ElementToken } from '../xml/token.js'
-import type { AuthorizedPairs } from './authorized-pairs.js'
-import type { SessionContext } from './context.js'
+import type { IncomingHost } from './incoming-host.js'
 
 /** What the authoritative server said, or why it could not be asked (XEP-0220 §2.4 conditions). */
 export type VerifyOutcome =
@@ -25,21 +20,6 @@ export type VerifyOutcome =
 
 /** Has the authoritative server of `pair.remote` check a key that was sent on the stream with this id. Never rejects. */
 export type Verify = (pair: DomainPair, streamId: string, key: string, signal: AbortSignal) => Promise<VerifyOutcome>
-
-/** The stream on which dialback is spoken, as far as dialback needs it. */
-export interface DialbackHost {
-  readonly context: SessionContext
-  readonly log: Log
-  readonly stream: XmlStream
-  readonly pairs: AuthorizedPairs
-  readonly streamId: string
-  readonly encrypted: boolean
-  readonly peerShowedCertificate: boolean
-  readonly pairsFull: boolean
-  judge(domain: string): CertificateVerdict
-  insists(local: string, rules: Rules): boolean
-  prove(pair: DomainPair, proof: Proof): void
-}
 
 const MOST_PENDING = 16
 const LONGEST_KEY = 512
@@ -54,11 +34,11 @@ interface Names {
 export class IncomingDialback {
   /** How many `db:verify` have been answered; a peer may open a stream for nothing else. */
   answered = 0
-  readonly #host: DialbackHost
+  readonly #host: IncomingHost
   readonly #verify: Verify
   readonly #pending = new Map<string, AbortController>()
 
-  constructor(host: DialbackHost, verify: Verify) {
+  constructor(host: IncomingHost, verify: Verify) {
     this.#host = host
     this.#verify = verify
   }

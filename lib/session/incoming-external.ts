@@ -4,17 +4,17 @@ import { DomainPair } from '../stanza/domain-pair.js'
 import { textOf, toElement } from '../xml/element.js'
 import { NS_SASL } from '../xml/namespaces.js'
 import type { ElementToken } from '../xml/token.js'
-import type { IncomingSession } from './incoming-session.js'
+import type { IncomingHost } from './incoming-host.js'
 
 const MOST_FAILURES = 3
 
 /** SASL EXTERNAL as the receiving entity (RFC 6120 §6, XEP-0178 §3). */
 export class IncomingExternal {
-  readonly #session: IncomingSession
+  readonly #session: IncomingHost
   #failures = 0
   #challenged = false
 
-  constructor(session: IncomingSession) {
+  constructor(session: IncomingHost) {
     this.#session = session
   }
 

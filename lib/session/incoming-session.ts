@@ -15,9 +15,10 @@ import { NS_CLIENT, NS_DIALBACK, NS_SASL, NS_SERVER, NS_STREAMS, NS_TLS } from '
 import type { ElementToken, StartTag } from '../xml/token.js'
 import { AuthorizedPairs, MOST_PAIRS } from './authorized-pairs.js'
 import type { SessionContext } from './context.js'
-import { type DialbackHost, IncomingDialback, type Verify } from './incoming-dialback.js'
+import { IncomingDialback, type Verify } from './incoming-dialback.js'
 import { IncomingExternal } from './incoming-external.js'
 import { readIncomingHeader } from './incoming-header.js'
+import type { IncomingHost } from './incoming-host.js'
 import { IncomingStanzas } from './incoming-stanzas.js'
 import { limitsAfterProof, limitsBeforeProof } from './stream-limits.js'
 import { StreamWatch } from './stream-watch.js'
@@ -47,7 +48,7 @@ export interface IncomingRow {
 }
 
 /** The receiving entity's side of one server stream: header, features, STARTTLS, proofs, then stanzas of proven pairs only. */
-export class IncomingSession implements DialbackHost {
+export class IncomingSession implements IncomingHost {
   readonly tag: string
   readonly context: SessionContext
   readonly log: Log

@@ -4,7 +4,7 @@ import { errorReply, type StanzaError } from '../stanza/stanza-error.js'
 import { childrenOf } from '../xml/element.js'
 import { NS_SERVER } from '../xml/namespaces.js'
 import type { ElementToken, OversizeToken, StartTag } from '../xml/token.js'
-import type { IncomingSession } from './incoming-session.js'
+import type { IncomingHost } from './incoming-host.js'
 
 /** Stanzas of a pair that is not proven here, before it stops looking like an accident. */
 const MOST_UNPROVEN = 10
@@ -22,10 +22,10 @@ const PRESENCE_TYPES: ReadonlySet<string> = new Set([
 /** The edge through which stanzas of other servers come in: each is checked here against the proven pairs, once, and routed. */
 export class IncomingStanzas {
   accepted = 0
-  readonly #session: IncomingSession
+  readonly #session: IncomingHost
   #unproven = 0
 
-  constructor(session: IncomingSession) {
+  constructor(session: IncomingHost) {
     this.#session = session
   }
 

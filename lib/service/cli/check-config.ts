@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
 import { problemText } from '../config-problems.js'
 import { referencePage, sampleYaml } from '../config-sample.js'
-import { type CliIo, type DataFlags, load, show, withData } from './cli.js'
+import { type DataFlags, load, show, withData } from './cli.js'
+import type { CliIo } from './io.js'
 
 interface Flags extends DataFlags {
   readonly sample?: boolean

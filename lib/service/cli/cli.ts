@@ -3,26 +3,7 @@ import { printableJson } from '../../admin/printable.js'
 import { type ConfigInput, type LoadResult, loadConfig } from '../config.js'
 import { ConfigInvalid } from '../config-problems.js'
 import { Settings } from '../settings.js'
-import type { PasswordInput } from './password.js'
-
-/** Where text goes. */
-export interface TextOutput {
-  write(text: string): unknown
-  readonly isTTY?: boolean | undefined
-}
-
-/** What a command has to do with the outside. */
-export interface CliIo {
-  readonly input: PasswordInput
-  readonly output: TextOutput
-  readonly errors: TextOutput
-  readonly env: Readonly<Record<string, string | undefined>>
-}
-
-/** A command could not do what it was asked for; the text is for the person who asked. */
-export class CliFailure extends Error {
-  override readonly name = 'CliFailure'
-}
+import type { CliIo, TextOutput } from './io.js'
 
 /** The options that every command has. */
 export interface SettingsFlags {

@@ -3,7 +3,8 @@ import { printable } from '../../admin/printable.js'
 import { type Config, loadConfig } from '../config.js'
 import { ConfigInvalid, formatted } from '../config-problems.js'
 import type { RunDemo } from '../contract.js'
-import { CliFailure, type CliIo, type SettingsFlags, withSettings } from './cli.js'
+import { type SettingsFlags, withSettings } from './cli.js'
+import { CliFailure, type CliIo } from './io.js'
 import { onSignals } from './signals.js'
 
 interface Flags extends SettingsFlags {

@@ -3,7 +3,8 @@ import { z } from 'zod'
 import { adminRequest } from '../../admin/admin-client.js'
 import { adminSocketPath } from '../config-paths.js'
 import { type RouteRow, SESSION_KINDS, type SessionRow } from '../contract.js'
-import { type CliIo, type DataFlags, loadSettings, show, withData } from './cli.js'
+import { type DataFlags, loadSettings, show, withData } from './cli.js'
+import type { CliIo } from './io.js'
 import { table } from './table.js'
 
 interface SessionFlags extends DataFlags {

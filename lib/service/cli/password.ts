@@ -1,9 +1,5 @@
 import type { Readable } from 'node:stream'
-import type { CliIo } from './cli.js'
-import { CliFailure } from './cli.js'
-
-/** Standard input, perhaps a terminal. */
-export type PasswordInput = Readable & { readonly isTTY?: boolean | undefined; setRawMode?: (raw: boolean) => unknown }
+import { CliFailure, type CliIo, type PasswordInput } from './io.js'
 
 /** Longest password line that is read. */
 const MOST_BYTES = 4_096

@@ -2,7 +2,8 @@ import type { Command } from 'commander'
 import { z } from 'zod'
 import { adminRequest } from '../../admin/admin-client.js'
 import { adminSocketPath } from '../config-paths.js'
-import { type CliIo, type DataFlags, loadSettings, show, withData } from './cli.js'
+import { type DataFlags, loadSettings, show, withData } from './cli.js'
+import type { CliIo } from './io.js'
 import { table } from './table.js'
 
 const row = z.object({

@@ -4,7 +4,8 @@ import { systemClock } from '../../base/clock.js'
 import { dataDirectory } from '../config-paths.js'
 import type { CreateService, Service } from '../contract.js'
 import type { Settings } from '../settings.js'
-import { type CliIo, load, loadSettings, type SettingsFlags, withSettings } from './cli.js'
+import { load, loadSettings, type SettingsFlags, withSettings } from './cli.js'
+import type { CliIo } from './io.js'
 import { onSignals } from './signals.js'
 
 /** How long a clean end may take. */
