@@ -1,5 +1,5 @@
 import { headerExtras, type ScriptedParty, scriptedKey } from './scripted-party.js'
-import { child, describeEvent, ScriptedStream, type XmlNode } from './scripted-stream.js'
+import { child, DIALBACK, describeEvent, ScriptedStream, type XmlNode } from './scripted-stream.js'
 
 /** Where an attempt of a scripted peer ended. */
 export type ScriptedEnd = 'tcp' | 'tls' | 'certificate' | 'sasl' | 'dialback' | 'stream'

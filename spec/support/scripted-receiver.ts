@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { scriptedVerification } from './scripted-initiator.js'
 import { headerExtras, type ScriptedParty, scriptedKey } from './scripted-party.js'
-import { describeEvent, DIALBACK, ScriptedStream, type XmlNode } from './scripted-stream.js'
+import { DIALBACK, describeEvent, ScriptedStream, type XmlNode } from './scripted-stream.js'
 
 /** Points at which a scripted peer can be made to misbehave; each is reached when the other side waits for the answer to it. */
 export const STEPS = ['header', 'features', 'starttls', 'tls', 'sasl', 'dialback', 'established'] as const

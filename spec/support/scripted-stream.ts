@@ -78,13 +78,10 @@ export class ScriptedStream {
     if (this.#socket.writable) this.#socket.write(xml)
   }
 
-  /** Sends a stream header. */
-  open(
-    attributes: { readonly from?: string; readonly to?: string; readonly id?: string },
-    version = " version='1.0'",
-  ): void {
-    const text = Object.entries(attributes).map(([name, value]) => ` ${name}='${value}'`)
-    this.send(`<?xml version='1.0'?><stream:stream ${NAMESPACES}${text.join('')}${version}>`)
+  /** Sends a stream header; `more` stands among its attributes. */
+  open(attributes: ScriptedHeader, more = `${DIALBACK} version='1.0'`): void {
+    const text = Object.entries(attributes).map(([name, value]) => `${name}='${value}'`)
+    this.send(`<?xml version='1.0'?><stream:stream ${NAMESPACES} ${text.join(' ')} ${more}>`)
   }
 
   features(inner: string): void {

@@ -109,11 +109,12 @@ export class WirePeer {
     return this.heard.slice(this.#at)
   }
 
-  /** A stream error and what must follow it: the footer, and the close. */
-  async fails(condition: string): Promise<string> {
+  /** A stream error of one of these conditions, and what must follow it: the footer and the close, and nothing else. */
+  async fails(...conditions: readonly string[]): Promise<string> {
     const text = await this.hears('<stream:error><', FOOTER)
-    if (!text.includes(`<stream:error><${condition} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>`)) {
-      throw new Error(`${condition} was expected, not ${text}`)
+    const condition = /<stream:error><([a-z-]+) xmlns='urn:ietf:params:xml:ns:xmpp-streams'\/>/.exec(text)?.[1]
+    if (condition === undefined || !conditions.includes(condition)) {
+      throw new Error(`${conditions.join(' or ')} was expected, not ${text}`)
     }
     this.#clock.advance(1000)
     await this.#until(() => this.#over, 'the connection was not closed')

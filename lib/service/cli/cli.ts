@@ -3,7 +3,7 @@ import { printableJson } from '../../admin/printable.js'
 import { type ConfigInput, type LoadResult, loadConfig } from '../config.js'
 import { ConfigInvalid } from '../config-problems.js'
 import { Settings } from '../settings.js'
-import type { CliIo, TextOutput } from './io.js'
+import type { CliIo } from './io.js'
 
 /** The options that every command has. */
 export interface SettingsFlags {

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import { CliFailure, type CliIo, type PasswordInput } from './io.js'
+import { CliFailure, type CliIo } from './io.js'
 
 /** Longest password line that is read. */
 const MOST_BYTES = 4_096
