@@ -4,12 +4,17 @@ import type { Clock } from './clock.js'
 export class Deadline {
   readonly signal: AbortSignal
   readonly #cancel: () => void
+  #passed = false
 
   constructor(clock: Clock, ms: number, reason: () => Error, outer?: AbortSignal) {
     const aborter = new AbortController()
     this.signal = aborter.signal
     const passOn = (): void => aborter.abort(outer?.reason)
-    const cancelTimer = clock.after(ms, () => aborter.abort(reason()))
+    const cancelTimer = clock.after(ms, () => {
+      if (aborter.signal.aborted) return
+      this.#passed = true
+      aborter.abort(reason())
+    })
     if (outer?.aborted === true) passOn()
     else outer?.addEventListener('abort', passOn, { once: true })
     this.#cancel = () => {
@@ -18,8 +23,23 @@ export class Deadline {
     }
   }
 
+  /** Whether the time was up before the outer signal aborted. */
+  get passed(): boolean {
+    return this.#passed
+  }
+
   /** To be called when what was waited for has come; afterwards the signal never aborts. */
   done(): void {
     this.#cancel()
   }
+}
+
+/** What `promise` comes to, unless `signal` aborts first: then its reason. The promise itself goes on. */
+export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const aborted = (): void => reject(signal.reason)
+    if (signal.aborted) aborted()
+    else signal.addEventListener('abort', aborted, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', aborted))
+  })
 }

@@ -1,11 +1,11 @@
 import { isIP } from 'node:net'
 import type { Clock } from '../base/clock.js'
+import { Deadline, untilAborted } from '../base/deadline.js'
 import type { Trace } from '../base/trace.js'
 import type { DnsOverrides, Transport } from './dns-override.js'
 import { type DnsAnswer, type DnsFailureReason, type DnssecState, foldName, isAskable } from './dns-record.js'
 import type { Resolver } from './resolver.js'
 import { inSrvOrder } from './srv-order.js'
-import { timeLimit, untilAborted } from './time-limit.js'
 
 /** A place where a domain's server may be. */
 export interface Candidate {
@@ -96,7 +96,7 @@ export async function findCandidates(domain: string, search: CandidateSearch): P
   }
   if (isIP(name) !== 0 || !isAskable(name)) return ended('no-such-domain', Number.POSITIVE_INFINITY)
 
-  const limit = timeLimit(search.clock, search.timeoutMs, search.signal)
+  const limit = new Deadline(search.clock, search.timeoutMs, () => new Error('the time is up'), search.signal)
   const inTime: CandidateSearch = { ...search, signal: limit.signal }
   try {
     const [tls, starttls] = await Promise.all([
@@ -109,7 +109,7 @@ export async function findCandidates(domain: string, search: CandidateSearch): P
     if (!limit.passed) throw error
     return failed('timeout')
   } finally {
-    limit.release()
+    limit.done()
   }
 }
 

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { connect, isIPv6 } from 'node:net'
 import type { Clock } from '../base/clock.js'
+import { Deadline } from '../base/deadline.js'
 import {
   type DnsQuestion,
   type DnsReply,
@@ -11,7 +12,6 @@ import {
   NOT_IMPLEMENTED,
 } from './dns-message.js'
 import type { DnsType, ServerAddress } from './dns-record.js'
-import { timeLimit } from './time-limit.js'
 
 /** What one server said, or why it said nothing. */
 export type Exchange = DnsReply | 'timeout' | 'malformed' | 'unreachable' | 'too-many-records'
@@ -42,13 +42,13 @@ export async function askServer(
   signal: AbortSignal,
 ): Promise<Exchange> {
   signal.throwIfAborted()
-  const limit = timeLimit(clock, SERVER_TIME_MS, signal)
+  const limit = new Deadline(clock, SERVER_TIME_MS, () => new Error('the time is up'), signal)
   const way: Way = { server, clock, signal: limit.signal }
   try {
     const exchange = await ask(way, name, type, true)
     return isUnknownEdns(exchange) ? await ask(way, name, type, false) : exchange
   } finally {
-    limit.release()
+    limit.done()
     signal.throwIfAborted()
   }
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.js'
+import { untilAborted } from '../base/deadline.js'
 import { DnsCache } from './dns-cache.js'
 import { AliasChain } from './dns-chain.js'
 import { askServer, type Exchange } from './dns-exchange.js'
@@ -16,7 +17,6 @@ import {
 } from './dns-record.js'
 import { isLoopback } from './forbidden-targets.js'
 import type { HostsFile } from './hosts-file.js'
-import { untilAborted } from './time-limit.js'
 
 /** What a resolver needs. Servers given as a function are looked at for each question. */
 export interface ResolverOptions {

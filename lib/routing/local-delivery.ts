@@ -13,6 +13,9 @@ const UNAVAILABLE: Refusal = {
 /** Presence that concerns the account and not one of its sessions (RFC 6121 §3). */
 const SUBSCRIPTION_TYPES: ReadonlySet<string> = new Set(['subscribe', 'subscribed', 'unsubscribe', 'unsubscribed'])
 
+/** Presence that the server sees to, whatever resource it names (RFC 6121 §8.5.3.1). */
+const SERVER_TYPES: ReadonlySet<string> = new Set([...SUBSCRIPTION_TYPES, 'probe'])
+
 /** Answers for the server itself and for accounts; undefined: not a request it knows. */
 export type ServerAnswers = (stanza: Stanza) => Stanza | undefined
 
@@ -36,7 +39,7 @@ export class LocalDelivery implements Route {
       return stanza.kind === 'iq' ? this.#answer(stanza) : stanza.kind === 'presence' ? undefined : UNAVAILABLE
     if (!to.isBare) {
       const resource = this.#table.resource(to)
-      if (resource !== undefined && !(stanza.kind === 'presence' && SUBSCRIPTION_TYPES.has(stanza.type ?? ''))) {
+      if (resource !== undefined && !(stanza.kind === 'presence' && SERVER_TYPES.has(stanza.type ?? ''))) {
         return this.#hand(resource, stanza, refused)
       }
     }
@@ -50,11 +53,12 @@ export class LocalDelivery implements Route {
     }
   }
 
-  /** RFC 6121 §8.5.2.1.1, and §8.5.3.2.1 for a full JID that nobody is connected with. */
+  /** RFC 6121 §8.5.2.1.1, and §8.5.3.2.1 for a full JID that nobody is connected with: there only a chat goes to the account instead. */
   #message(stanza: Stanza, refused: Refused): Refusal | undefined {
     const type = stanza.type ?? 'normal'
     if (type === 'groupchat') return UNAVAILABLE
     if (type === 'error') return undefined
+    if (!stanza.to!.isBare && type !== 'chat') return type === 'headline' ? undefined : UNAVAILABLE
     const taken = this.#handToAll(stanza, refused, resource => resource.wantsMessages)
     return taken || type === 'headline' ? undefined : UNAVAILABLE
   }

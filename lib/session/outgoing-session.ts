@@ -13,7 +13,7 @@ export type OutgoingState = 'idle' | 'connecting' | 'established' | 'resting' | 
 
 /** Every move of a session; any other is a mistake of ours. */
 const MOVES: Readonly<Record<OutgoingState, readonly OutgoingState[]>> = {
-  idle: ['connecting', 'closed'],
+  idle: ['connecting', 'resting', 'closed'],
   connecting: ['established', 'resting', 'idle', 'closed'],
   established: ['idle', 'closed'],
   resting: ['connecting', 'idle', 'closed'],
@@ -171,7 +171,7 @@ export class OutgoingSession implements Route, Carried {
   }
 
   #restUntil(rest: Rest): void {
-    if (this.#state === 'idle') this.#state = 'resting'
+    if (this.#state === 'idle') this.#move('resting')
     this.#cancelRest?.()
     this.#cancelRest = this.#context.clock.after(Math.max(0, rest.until - this.#context.clock.now()), () =>
       this.#restOver(),

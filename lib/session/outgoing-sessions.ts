@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import { Deadline } from '../base/deadline.js'
+import { Deadline, untilAborted } from '../base/deadline.js'
 import { Slots } from '../base/slots.js'
 import { Trace } from '../base/trace.js'
 import type { SecuredStream } from '../negotiation/initiate.js'
@@ -8,13 +8,14 @@ import { isUsableRemoteName } from '../stanza/domain.js'
 import { DomainPair } from '../stanza/domain-pair.js'
 import type { Refusal, Refused, Route } from '../stanza/route.js'
 import type { Stanza } from '../stanza/stanza.js'
-import { type EndReason, endReasonOf, refusalOf, StreamEnd } from '../stream/end-reason.js'
+import { type EndReason, refusalOf, StreamEnd } from '../stream/end-reason.js'
 import type { XmlStream } from '../stream/xml-stream.js'
 import { type AttemptOptions, attempt, reach } from './attempt.js'
 import { Backoff } from './backoff.js'
 import type { Connect } from './connect.js'
 import type { SessionContext } from './context.js'
 import type { VerifyOutcome } from './incoming-dialback.js'
+import { KeyVerifier } from './key-verifier.js'
 import { OutgoingSession } from './outgoing-session.js'
 import { OutgoingStream } from './outgoing-stream.js'
 
@@ -24,9 +25,6 @@ const MOST_SESSIONS = 10_000
 const KEPT_SESSIONS = 1000
 /** How long an attempt waits for its turn when too many are under way. */
 const LONGEST_TURN_MS = 30_000
-/** How long a stream that was opened to verify a key is kept for the pair that is usually wanted next. */
-const SPARE_MS = 10_000
-const MOST_VERIFICATIONS = 512
 const PROVEN_MEMORY = 10_000
 const PROVEN_LATELY_MS = 30 * 24 * 3600 * 1000
 
@@ -72,20 +70,24 @@ export class OutgoingSessions {
   readonly #slots: Slots
   readonly #sessions = new Map<string, OutgoingSession>()
   readonly #streams = new Set<OutgoingStream>()
-  /** Streams opened only to verify a key, by domain pair. */
-  readonly #spares = new Map<string, OutgoingStream>()
-  /** Streams being opened to verify a key, by domain pair: concurrent questions share one. */
-  readonly #reaching = new Map<string, Promise<OutgoingStream>>()
+  readonly #verifier: KeyVerifier
   readonly #proven = new LRUCache<string, number>({ max: PROVEN_MEMORY })
   readonly #stopping = new AbortController()
   #lastTag = 0
-  #verifications = 0
 
   constructor(options: OutgoingSessionsOptions) {
     this.#options = options
     this.#context = options.context
     this.#backoff = new Backoff(options.context.clock, options.context.settings, options.random)
     this.#slots = new Slots(() => options.context.settings.maxAttempts)
+    this.#verifier = new KeyVerifier({
+      context: options.context,
+      newTrace: pair => this.#newTrace(pair),
+      liveStreamTo: remote => this.#liveStreamTo(remote),
+      reach: (pair, rules, trace, signal) => reach(this.#attemptOptions(pair, rules, trace, signal)),
+      heardFrom: remote => this.heardFrom(remote),
+      stopping: this.#stopping.signal,
+    })
   }
 
   /** Takes a stanza for a pair that no route in the table carries yet. */
@@ -166,7 +168,7 @@ export class OutgoingSessions {
       const gate = this.#context.gate(pair.local, pair.remote, 'outgoing')
       if ('refused' in gate) throw new StreamEnd(gate.refused.kind, gate.refused.detail, gate.refused.text)
       trace.note('rules', { ...gate.rules })
-      const spare = this.#takeSpare(pair)
+      const spare = this.#verifier.takeSpare(pair)
       if (spare !== undefined) trace.note('reuse', { stream: spare.tag })
       const proven = await attempt(this.#attemptOptions(pair, gate.rules, trace, deadline.signal), spare)
       const now = this.#context.gate(pair.local, pair.remote, 'outgoing')
@@ -225,82 +227,16 @@ export class OutgoingSessions {
     return wrapped
   }
 
-  #takeSpare(pair: DomainPair): OutgoingStream | undefined {
-    const spare = this.#spares.get(pair.key)
-    if (spare === undefined || !spare.usable || spare.busy) return undefined
-    this.#spares.delete(pair.key)
-    return spare
-  }
-
-  /** Has the authoritative server of `pair.remote` check a key (XEP-0220 §2.2): over a live stream to it, or one opened for this. */
-  async verify(pair: DomainPair, streamId: string, key: string, signal: AbortSignal): Promise<VerifyOutcome> {
-    if (this.#verifications >= MOST_VERIFICATIONS) return { kind: 'error', condition: 'resource-constraint' }
-    this.#verifications++
-    const trace = this.#newTrace(pair)
-    const total = this.#context.settings.readTimeoutMs
-    const deadline = new Deadline(this.#context.clock, total, () => new StreamEnd('deadline', trace.waitingFor), signal)
-    try {
-      const stream =
-        this.#liveStreamTo(pair.remote) ?? (await untilAborted(this.#verificationStream(pair, trace), deadline.signal))
-      trace.waitFor('dialback verification')
-      const outcome = await stream.verify(pair, streamId, key, deadline.signal)
-      if (outcome.kind === 'valid') this.heardFrom(pair.remote)
-      return outcome
-    } catch (error) {
-      const reason = endReasonOf(error)
-      this.#context.log.info('s2s-verify-failed', {
-        local: pair.local,
-        remote: pair.remote,
-        reason: `${reason.kind}: ${reason.detail}`,
-      })
-      return { kind: 'error', condition: verifyCondition(reason) }
-    } finally {
-      deadline.done()
-      this.#verifications--
-    }
+  /** See `KeyVerifier.verify`. */
+  verify(pair: DomainPair, streamId: string, key: string, signal: AbortSignal): Promise<VerifyOutcome> {
+    return this.#verifier.verify(pair, streamId, key, signal)
   }
 
   #liveStreamTo(remote: string): OutgoingStream | undefined {
-    for (const stream of this.#streams)
+    for (const stream of this.#streams) {
       if (stream.remote === remote && stream.usable && stream.pairs.size > 0) return stream
-    for (const stream of this.#spares.values()) if (stream.remote === remote && stream.usable) return stream
-    return undefined
-  }
-
-  #verificationStream(pair: DomainPair, trace: Trace): Promise<OutgoingStream> {
-    const underway = this.#reaching.get(pair.key)
-    if (underway !== undefined) return underway
-    const reaching = this.#openForVerification(pair, trace).finally(() => this.#reaching.delete(pair.key))
-    this.#reaching.set(pair.key, reaching)
-    return reaching
-  }
-
-  async #openForVerification(pair: DomainPair, trace: Trace): Promise<OutgoingStream> {
-    const { clock, settings } = this.#context
-    const stopping = this.#stopping.signal
-    const deadline = new Deadline(
-      clock,
-      settings.readTimeoutMs,
-      () => new StreamEnd('deadline', trace.waitingFor),
-      stopping,
-    )
-    try {
-      const gate = this.#context.gate(pair.local, pair.remote, 'outgoing')
-      if ('refused' in gate) throw new StreamEnd(gate.refused.kind, gate.refused.detail)
-      const stream = await reach(this.#attemptOptions(pair, gate.rules, trace, deadline.signal))
-      stream.listen()
-      this.#spares.set(pair.key, stream)
-      const expire = (): void => {
-        if (this.#spares.get(pair.key) !== stream) return
-        if (stream.busy) return void clock.after(SPARE_MS, expire)
-        this.#spares.delete(pair.key)
-        stream.close({ kind: 'idle', detail: 'verification-only' })
-      }
-      clock.after(SPARE_MS, expire)
-      return stream
-    } finally {
-      deadline.done()
     }
+    return undefined
   }
 
   /** The domain has proven itself to us, or answered us: nothing about it rests any more. */
@@ -376,42 +312,5 @@ export class OutgoingSessions {
     await untilAborted(Promise.all(ends), signal).catch(() => {})
     for (const stream of this.#streams) stream.stream.abort(reason)
     this.#sessions.clear()
-    this.#spares.clear()
   }
-}
-
-/** What the initiator is told when its authoritative server could not be asked (XEP-0220 §2.4). */
-function verifyCondition(
-  reason: EndReason,
-): 'remote-server-not-found' | 'remote-connection-failed' | 'remote-server-timeout' {
-  switch (reason.kind) {
-    case 'address':
-    case 'dns':
-      return reason.detail === 'timeout' || reason.detail === 'servfail'
-        ? 'remote-server-timeout'
-        : 'remote-server-not-found'
-    case 'stream':
-      return reason.detail === 'host-unknown' || reason.detail === 'host-gone'
-        ? 'remote-server-not-found'
-        : 'remote-server-timeout'
-    case 'tcp':
-      return reason.detail === 'timeout' || reason.detail === 'reset'
-        ? 'remote-server-timeout'
-        : 'remote-connection-failed'
-    case 'tls':
-    case 'certificate':
-    case 'policy':
-      return 'remote-connection-failed'
-    default:
-      return 'remote-server-timeout'
-  }
-}
-
-function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const aborted = (): void => reject(signal.reason)
-    if (signal.aborted) return aborted()
-    signal.addEventListener('abort', aborted, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', aborted))
-  })
 }

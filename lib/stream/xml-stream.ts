@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.js'
 import { toElement } from '../xml/element.js'
-import { NS_CLIENT, NS_SERVER, NS_STREAMS } from '../xml/namespaces.js'
+import { CONTENT_NAMESPACES, NS_STREAMS } from '../xml/namespaces.js'
 import type { ElementToken, HeaderToken, OversizeToken, TokenizerLimits } from '../xml/token.js'
 import { Tokenizer } from '../xml/tokenizer.js'
 import { type EndReason, StreamEnd } from './end-reason.js'
@@ -30,16 +30,13 @@ export interface XmlStreamOptions {
 const FOOTER_WAIT_AFTER_ERROR_MS = 1000
 const FOOTER_WAIT_MS = 5000
 
-const WHITE_SPACE: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d])
-
 /** One XML stream over one transport: tokens in, text out, restart, TLS, stream errors, closing handshake. */
 export class XmlStream {
   readonly transport: Transport
   readonly #clock: Clock
   readonly #errorHeader: () => string
   #limits: TokenizerLimits
-  #tokenizer: Tokenizer
-  #lastChunk: Buffer = Buffer.alloc(0)
+  readonly #tokenizer: Tokenizer
   #listener: StreamListener | undefined
   #held = false
   #headerSent = false
@@ -54,10 +51,9 @@ export class XmlStream {
     this.#clock = clock
     this.#limits = limits
     this.#errorHeader = errorHeader
-    this.#tokenizer = newTokenizer(limits)
+    this.#tokenizer = new Tokenizer({ mode: 'stream', limits, contentNamespaces: CONTENT_NAMESPACES })
     transport.listen({
       bytes: chunk => {
-        this.#lastChunk = chunk
         this.#tokenizer.write(chunk)
         this.#pump()
       },
@@ -145,14 +141,8 @@ export class XmlStream {
 
   /** Everything known of the stream so far is void: the next thing to come is a header (RFC 6120 §4.3.3). */
   restart(): void {
-    const unread = this.#tokenizer.buffered
-    this.#tokenizer = newTokenizer(this.#limits)
+    this.#tokenizer.restart()
     this.#headerSent = false
-    if (unread === 0) return
-    // A peer in a hurry sends its next header, or white space, right behind what made us restart.
-    const rest = this.#lastChunk.subarray(Math.max(0, this.#lastChunk.length - unread))
-    const begin = rest.findIndex(byte => !WHITE_SPACE.has(byte))
-    if (begin >= 0) this.#tokenizer.write(rest.subarray(begin))
   }
 
   /** Ends the stream with an error, ours to tell (RFC 6120 §4.9): header if none was sent, error, footer, then the transport. */
@@ -239,10 +229,6 @@ export class XmlStream {
     this.#listener = undefined
     listener?.ended(this.#ended)
   }
-}
-
-function newTokenizer(limits: TokenizerLimits): Tokenizer {
-  return new Tokenizer({ mode: 'stream', limits, contentNamespaces: [NS_SERVER, NS_CLIENT] })
 }
 
 /** A transport that dies without a footer; a TLS alert behind the handshake is the peer's refusal of our certificate. */
