@@ -73,7 +73,7 @@ export class IncomingDialback {
     const state = context.domainState(to)
     const refuse = (condition: DialbackCondition): void => this.#error('result', { from, to }, condition)
     if (state !== 'served') return refuse('item-not-found')
-    if (context.domainState(from) !== 'foreign') return stream.fail('invalid-from', "'from' is served here")
+    if (context.domainState(from) === 'served') return stream.fail('invalid-from', "'from' is served here")
     const gate = context.gate(to, from, 'incoming')
     if ('refused' in gate) return refuse('policy-violation')
     const { rules } = gate

@@ -32,9 +32,9 @@ export function readIncomingHeader(
   earlier: EarlierNames,
 ): AcceptedHeader | RefusedHeader {
   const content = tag.declarations.find(({ prefix }) => prefix === '')?.namespace
+  if (tag.name !== 'stream') return { condition: 'invalid-xml', text: 'the root element is not a stream' }
   if (tag.namespace !== NS_STREAMS)
     return { condition: 'invalid-namespace', text: 'the root is not in the streams namespace' }
-  if (tag.name !== 'stream') return { condition: 'invalid-xml', text: 'the root element is not a stream' }
   if (content !== NS_SERVER)
     return { condition: 'invalid-namespace', text: 'the content namespace is not jabber:server' }
   if (readVersion(tag.attribute('version')) === 'unsupported')
@@ -49,7 +49,7 @@ export function readIncomingHeader(
   const from = fromText === undefined ? undefined : prepareDomain(fromText)
   if (fromText !== undefined && from === undefined)
     return { to, condition: 'improper-addressing', text: "'from' is not a domain" }
-  if (from !== undefined && context.domainState(from) !== 'foreign')
+  if (from !== undefined && context.domainState(from) === 'served')
     return { to, condition: 'invalid-from', text: "'from' is served here" }
   if (earlier.local !== undefined && to !== earlier.local)
     return { condition: 'improper-addressing', text: "'to' changed on restart" }

@@ -284,6 +284,8 @@ export class IncomingSession implements IncomingHost {
   restartAfterSasl(): void {
     this.#saslDone = true
     this.#state = 'header'
+    // A key is bound to the id of the stream it was sent on.
+    this.#dialback.forget()
     this.stream.restart()
   }
 

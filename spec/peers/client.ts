@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { connect as open, type Socket } from 'node:net'
 import xml, { type Element } from '@xmpp/xml'
 import { SaxesParser } from 'saxes'
+import { Inbox, type Match } from './inbox.js'
 
 const streamNs = 'http://etherx.jabber.org/streams'
 const saslNs = 'urn:ietf:params:xml:ns:xmpp-sasl'
@@ -20,15 +21,6 @@ export interface ClientOptions {
   readonly resource?: string
 }
 
-/** Picks the stanza that a spec waits for. */
-export type Match = (stanza: Element) => boolean
-
-interface Waiter {
-  readonly match: Match
-  readonly resolve: (stanza: Element) => void
-  readonly reject: (error: Error) => void
-}
-
 /**
  * A user of a real server, over plain TCP on a loopback address, with a parser that is not the project's own.
  * Stanzas that nobody waits for yet are kept. Pings are answered, other requests get `service-unavailable`.
@@ -37,9 +29,7 @@ export class PeerClient {
   readonly #socket: Socket
   #parser: SaxesParser<{ xmlns: true }>
   #path: Element[] = []
-  readonly #kept: Element[] = []
-  readonly #waiters = new Set<Waiter>()
-  #closed: Error | undefined
+  readonly #inbox = new Inbox<Element>(() => this.#jid)
   #serial = 0
   #bound = false
   #jid = ''
@@ -49,8 +39,8 @@ export class PeerClient {
     this.#parser = this.#newParser()
     socket.setEncoding('utf8')
     socket.on('data', (text: string) => this.#feed(text))
-    socket.on('error', error => this.#fail(error))
-    socket.on('close', () => this.#fail(new Error('the server closed the connection')))
+    socket.on('error', error => this.#inbox.close(error))
+    socket.on('close', () => this.#inbox.close(new Error('the server closed the connection')))
   }
 
   /** Logs in with SASL PLAIN, binds the resource. Throws when the server refuses, or says nothing for 10 s. */
@@ -84,7 +74,7 @@ export class PeerClient {
 
   /** Sends an element as it is. */
   send(stanza: Element): void {
-    if (this.#closed !== undefined) throw this.#closed
+    if (this.#inbox.closed !== undefined) throw this.#inbox.closed
     this.#socket.write(stanza.toString())
   }
 
@@ -118,36 +108,8 @@ export class PeerClient {
   }
 
   /** The first stanza, kept or still to come, that matches; it is taken out. Throws after `limit` ms, default 10 s. */
-  async next(match: Match, what: string, limit = 10_000): Promise<Element> {
-    const index = this.#kept.findIndex(match)
-    const kept = this.#kept[index]
-    if (kept !== undefined) {
-      this.#kept.splice(index, 1)
-      return kept
-    }
-    if (this.#closed !== undefined) throw this.#closed
-    return await new Promise<Element>((resolve, reject) => {
-      const timer = setTimeout(() => {
-        const seen = this.#kept.map(String).join('\n')
-        waiter.reject(new Error(`${this.#jid} waited ${limit} ms for ${what}; it has\n${seen}`))
-      }, limit)
-      const done = (): void => {
-        clearTimeout(timer)
-        this.#waiters.delete(waiter)
-      }
-      const waiter: Waiter = {
-        match,
-        resolve: stanza => {
-          done()
-          resolve(stanza)
-        },
-        reject: error => {
-          done()
-          reject(error)
-        },
-      }
-      this.#waiters.add(waiter)
-    })
+  next(match: Match<Element>, what: string, limit?: number): Promise<Element> {
+    return this.#inbox.next(match, what, limit)
   }
 
   /** Waits for a message with this body. */
@@ -157,13 +119,13 @@ export class PeerClient {
 
   /** Waits for the error that answers the stanza with this id. */
   async nextError(id: string, limit?: number): Promise<Element> {
-    const match: Match = stanza => stanza.attrs.type === 'error' && stanza.attrs.id === id
+    const match: Match<Element> = stanza => stanza.attrs.type === 'error' && stanza.attrs.id === id
     return await this.next(match, `an error for ${id}`, limit)
   }
 
   /** Waits for presence from an address, bare or full. `type` is undefined for available. */
   async nextPresence(from: string, type?: string, limit?: number): Promise<Element> {
-    const match: Match = stanza => {
+    const match: Match<Element> = stanza => {
       const sender: string = stanza.attrs.from ?? ''
       return stanza.is('presence') && stanza.attrs.type === type && (sender === from || sender.startsWith(`${from}/`))
     }
@@ -172,7 +134,7 @@ export class PeerClient {
 
   /** Closes the stream and the connection. */
   async close(): Promise<void> {
-    if (this.#closed !== undefined) return
+    if (this.#inbox.closed !== undefined) return
     const closed = once(this.#socket, 'close')
     this.#socket.end('</stream:stream>')
     const timer = setTimeout(() => this.#socket.destroy(), 2000)
@@ -196,7 +158,7 @@ export class PeerClient {
 
   #newParser(): SaxesParser<{ xmlns: true }> {
     const parser = new SaxesParser({ xmlns: true, fragment: false })
-    parser.on('error', error => this.#fail(error))
+    parser.on('error', error => this.#inbox.close(error))
     parser.on('opentag', tag => {
       const attributes: Record<string, string> = {}
       for (const attribute of Object.values(tag.attributes)) attributes[attribute.name] = attribute.value
@@ -228,20 +190,14 @@ export class PeerClient {
       if (name === 'xmlns' || name.startsWith('xmlns:')) stanza.attrs[name] ??= value
     }
     if (stanza.is('error', streamNs)) {
-      this.#fail(new Error(`the server closed our stream: ${stanza.toString()}`))
+      this.#inbox.close(new Error(`the server closed our stream: ${stanza.toString()}`))
       return
     }
     if (this.#bound && stanza.is('iq') && ['get', 'set'].includes(stanza.attrs.type)) {
       this.#answer(stanza)
       return
     }
-    for (const waiter of this.#waiters) {
-      if (!waiter.match(stanza)) continue
-      waiter.resolve(stanza)
-      return
-    }
-    this.#kept.push(stanza)
-    if (this.#kept.length > 1000) this.#kept.shift()
+    this.#inbox.put(stanza)
   }
 
   #answer(iq: Element): void {
@@ -253,10 +209,5 @@ export class PeerClient {
     }
     const condition = xml('service-unavailable', { xmlns: stanzasNs })
     this.send(xml('iq', { ...to, id, type: 'error' }, xml('error', { type: 'cancel' }, condition)))
-  }
-
-  #fail(error: Error): void {
-    this.#closed ??= error
-    for (const waiter of [...this.#waiters]) waiter.reject(this.#closed)
   }
 }

@@ -1,4 +1,3 @@
-import { type DecodedPacket, type Packet, RECURSION_DESIRED } from 'dns-packet'
 import { TestAuthority } from '../support/authority.js'
 import { ScriptedDns } from '../support/scripted-dns.js'
 import type { PeerAuth } from './peer.js'
@@ -17,14 +16,6 @@ export interface Place {
   readonly port?: number
   /** For Direct TLS (XEP-0368); an SRV record `_xmpps-server` names it. */
   readonly directTlsPort?: number
-}
-
-/** Erlang's resolver takes no reply in which the recursion desired bit of its question is missing (RFC 1035 §4.1.1). */
-class PeerDns extends ScriptedDns {
-  protected override answer(query: DecodedPacket): Packet {
-    const answer = super.answer(query)
-    return { ...answer, flags: (answer.flags ?? 0) | ((query.flags ?? 0) & RECURSION_DESIRED) }
-  }
 }
 
 /**
@@ -47,7 +38,7 @@ export class Surroundings {
   }
 
   static async open(auth: PeerAuth): Promise<Surroundings> {
-    const dns = new PeerDns()
+    const dns = new ScriptedDns()
     // Nobody is to remember anything: specs move domains about.
     dns.ttlSeconds = 0
     dns.negativeSeconds = 0

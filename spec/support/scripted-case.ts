@@ -130,7 +130,7 @@ abstract class Case {
     this.check('error', bounce.type, 'type of the answer')
     const error = bounce.element.getChild('error')
     const waits = outcome === 'dialback: remote-connection-failed' || outcome === 'dialback: remote-server-timeout'
-    this.check(waits ? 'wait' : 'cancel', error?.attrs['type'], 'error type')
+    this.check(waits ? 'wait' : 'cancel', error?.attrs.type, 'error type')
     if (error?.getChild('remote-server-timeout') === undefined) this.faults.push(`the answer is ${String(error)}`)
     this.check(0, server.received.length, 'further answers')
   }
@@ -140,8 +140,8 @@ abstract class Case {
     const proven = log.all('s2s-in-proven')
     if (proven.length === 0) return 'NONE'
     this.check(1, server.proven.filter(({ direction }) => direction === 'incoming').length, 'number of proofs')
-    if (proven[0]?.['proof'] === 'external') return 'TLS-EXT'
-    return proven[0]?.['tls'] === undefined ? 'PLAIN-DB' : 'TLS-DB'
+    if (proven[0]?.proof === 'external') return 'TLS-EXT'
+    return proven[0]?.tls === undefined ? 'PLAIN-DB' : 'TLS-DB'
   }
 
   /** Why the receiving side, which is ours, says that a stream without proof has ended. */

@@ -59,8 +59,8 @@ export async function scriptedVerification(
     await reach(me, to, stream)
     stream.send(`<db:verify ${DIALBACK} from='${me.domain}' to='${to}' id='${id}'>${key}</db:verify>`)
     const { attributes } = await nextElement(stream, 'verify', 'dialback')
-    const fits = attributes['from'] === to && attributes['to'] === me.domain && attributes['id'] === id
-    const type = attributes['type']
+    const fits = attributes.from === to && attributes.to === me.domain && attributes.id === id
+    const type = attributes.type
     return fits && (type === 'valid' || type === 'invalid') ? type : 'remote-server-timeout'
   } catch (error) {
     if (!(error instanceof Ended)) throw error
@@ -119,8 +119,8 @@ async function prove(
   if (!settings.dialback || !offered) throw new Ended('sasl', 'no common proof')
   stream.send(`<db:result ${DIALBACK} from='${domain}' to='${to}'>${scriptedKey(secret, to, domain, id)}</db:result>`)
   const { attributes, children } = await nextElement(stream, 'result', 'dialback')
-  if (attributes['from'] !== to || attributes['to'] !== domain) throw new Ended('dialback', 'answer with other names')
-  if (attributes['type'] !== 'valid') throw new Ended('dialback', children[0]?.children[0]?.name ?? 'invalid')
+  if (attributes.from !== to || attributes.to !== domain) throw new Ended('dialback', 'answer with other names')
+  if (attributes.type !== 'valid') throw new Ended('dialback', children[0]?.children[0]?.name ?? 'invalid')
   return 'dialback'
 }
 
@@ -129,7 +129,7 @@ async function exchangeHeaders(me: ScriptedParty, to: string, stream: ScriptedSt
   const header = await nextElement(stream, 'stream', 'stream')
   const features = await nextElement(stream, 'features', 'stream')
   const declaresDialback = Object.values(header.attributes).includes('jabber:server:dialback')
-  return { id: header.attributes['id'] ?? '', features, declaresDialback }
+  return { id: header.attributes.id ?? '', features, declaresDialback }
 }
 
 async function nextElement(stream: ScriptedStream, name: string, step: ScriptedEnd): Promise<XmlNode> {

@@ -88,7 +88,7 @@ export class ScriptedReceiver {
     const { stream } = visit
     this.#lastId++
     visit.id = `scripted-${this.#lastId}`
-    visit.from = attributes['from'] ?? ''
+    visit.from = attributes.from ?? ''
     const good = stream.encrypted && certificates.isGood(visit.from, stream.peerFingerprint)
     if (this.#interrupted('tls', visit, stream.encrypted && visit.proof === 'none')) return true
     stream.open({ from: domain, to: visit.from, id: visit.id }, headerExtras(this.#me))
@@ -186,7 +186,7 @@ export class ScriptedReceiver {
   async #dialback(visit: Visit, { attributes, text }: XmlNode): Promise<boolean> {
     const { stream } = visit
     if (this.#interrupted('dialback', visit, true)) return true
-    const from = attributes['from'] ?? ''
+    const from = attributes.from ?? ''
     const names = `from='${this.#me.domain}' to='${from}'`
     const refuse = (condition: string): boolean => {
       const error = `<error type='cancel'><${condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>`

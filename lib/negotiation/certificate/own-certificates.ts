@@ -107,7 +107,7 @@ export class OwnCertificates {
       }
     }
     if (problems.length > 0) {
-      log.error('certificates.refused', { problems })
+      log.error('certificates-refused', { problems })
       throw new CredentialError(problems)
     }
     const changed = [...next]
@@ -115,7 +115,7 @@ export class OwnCertificates {
       .map(([domain]) => domain)
     this.#domains = domains
     this.#credentials = next
-    if (changed.length > 0) log.info('certificates.loaded', { domains: changed })
+    if (changed.length > 0) log.info('certificates-loaded', { domains: changed })
     return changed
   }
 
@@ -171,7 +171,7 @@ export class OwnCertificates {
       const made = selfSigned(name, this.#options.clock.date(), SELF_SIGNED_DAYS)
       await writePrivateFile(keyFile, (key = made.keyPem))
       await writePrivateFile(certFile, (cert = made.certPem))
-      this.#options.log.warn('certificate.self-signed', { domain, file: certFile })
+      this.#options.log.warn('certificate-self-signed', { domain, file: certFile })
     }
     if (cert === undefined || key === undefined)
       throw new Error(`${name}.${cert === undefined ? 'crt' : 'key'} is missing`)
