@@ -1,7 +1,5 @@
 import type { Clock } from '../base/clock.js'
 import type { Log } from '../base/log.js'
-import type { OwnCertificates } from '../negotiation/certificate/own-certificates.js'
-import type { CertificateJudge } from '../negotiation/certificate/verdict.js'
 import { federationRules } from '../policy/federation-policy.js'
 import { LocalDelivery } from '../routing/local-delivery.js'
 import { RouteTable } from '../routing/route-table.js'
@@ -14,6 +12,7 @@ import { OutgoingSessions } from '../session/outgoing-sessions.js'
 import type { Jids } from '../stanza/jid.js'
 import type { ServedDomains } from './served-domains.js'
 import type { Settings } from './settings.js'
+import type { TlsIdentity } from './tls-identity.js'
 
 export interface FederationOptions {
   readonly clock: Clock
@@ -22,8 +21,7 @@ export interface FederationOptions {
   readonly sessionSettings: SessionSettings
   readonly jids: Jids
   readonly domains: ServedDomains
-  readonly certificates: OwnCertificates
-  readonly judge: CertificateJudge
+  readonly identity: Pick<TlsIdentity, 'credentials' | 'judge'>
   readonly dialbackSecret: string
   readonly connect: Connect
   readonly isRouted: (domain: string) => boolean
@@ -35,31 +33,26 @@ export class Federation {
   readonly router: Router
   readonly incoming: IncomingSessions
   readonly outgoing: OutgoingSessions
-  /** Whether a strict peer would accept our certificate, per domain; worked out once per certificate. */
-  readonly #verified = new Map<string, { readonly chain: readonly Buffer[]; readonly verified: boolean }>()
 
   constructor(options: FederationOptions) {
-    const {
-      clock,
-      log,
-      settings,
-      sessionSettings,
-      jids,
-      domains,
-      certificates,
-      judge,
-      dialbackSecret,
-      connect,
-      isRouted,
-    } = options
+    const { clock, log, settings, sessionSettings, jids, domains, identity, dialbackSecret, connect, isRouted } =
+      options
     this.table = new RouteTable(clock)
-    const gate = (): Gate => ({
-      rules: federationRules({
-        tlsPolicy: settings.get('xmpp.server.tls.policy'),
-        strictValidation: settings.get('xmpp.server.certificate.strict-validation'),
-        dialbackEnabled: settings.get('xmpp.server.dialback.enabled'),
-      }),
+    // Asked for every stanza: worked out once per change.
+    let allowed: Gate | undefined
+    settings.onChange(() => {
+      allowed = undefined
     })
+    const gate = (): Gate => {
+      allowed ??= {
+        rules: federationRules({
+          tlsPolicy: settings.get('xmpp.server.tls.policy'),
+          strictValidation: settings.get('xmpp.server.certificate.strict-validation'),
+          dialbackEnabled: settings.get('xmpp.server.dialback.enabled'),
+        }),
+      }
+      return allowed
+    }
     const context: SessionContext = {
       clock,
       log,
@@ -67,11 +60,8 @@ export class Federation {
       jids,
       domainState: domain => domains.state(domain),
       gate,
-      credentials: domain => {
-        const secure = certificates.contextFor(domain)
-        return secure && { context: secure, verified: this.#isVerified(domain, certificates, judge) }
-      },
-      judge: (chain, domain) => judge.judge(chain, domain),
+      credentials: domain => identity.credentials(domain),
+      judge: (chain, domain) => identity.judge(chain, domain),
       dialbackSecrets: () => [dialbackSecret],
       route: stanza => this.router.route(stanza),
     }
@@ -95,15 +85,5 @@ export class Federation {
       local: new LocalDelivery(this.table, answerForServer, stanza => this.router.route(stanza)),
       remote: this.outgoing,
     })
-  }
-
-  #isVerified(domain: string, certificates: OwnCertificates, judge: CertificateJudge): boolean {
-    const chain = certificates.chainFor(domain)
-    if (chain === undefined) return false
-    const known = this.#verified.get(domain)
-    if (known?.chain[0]?.equals(chain[0]!) === true) return known.verified
-    const { verified } = judge.judge(chain, domain)
-    this.#verified.set(domain, { chain, verified })
-    return verified
   }
 }

@@ -81,13 +81,13 @@ export const OPTIONS = Object.freeze({
     choice('disabled', 'optional', 'required'),
     'required',
     'new',
-    'TLS with other servers, in both directions',
+    'TLS with other servers, in both directions; a stricter value also ends streams that fall short of it',
   ),
   'xmpp.server.certificate.strict-validation': option(
     flag(),
     true,
     'new',
-    'a certificate that does not verify ends the attempt; false: its owner may still prove itself by dialback over TLS',
+    'a certificate that does not verify ends the attempt; false: its owner may still prove itself by dialback over TLS; true also ends such streams',
   ),
   'xmpp.server.dialback.enabled': option(flag(), true, 'new', 'Server Dialback (XEP-0220), all three roles'),
   'xmpp.server.session.initialise-timeout': option(

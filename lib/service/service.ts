@@ -1,4 +1,4 @@
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { defaultXimssLimits, type XimssServices } from '../access/ximss/services.js'
 import { XimssListener } from '../access/ximss/ximss-listener.js'
@@ -9,22 +9,20 @@ import { DnsOverrides, readRoute } from '../dial/dns-override.js'
 import { HostsFile } from '../dial/hosts-file.js'
 import { Resolver } from '../dial/resolver.js'
 import { readServer, systemServers } from '../dial/system-servers.js'
-import { OwnCertificates } from '../negotiation/certificate/own-certificates.js'
-import { TrustAnchors } from '../negotiation/certificate/trust.js'
-import { CertificateJudge } from '../negotiation/certificate/verdict.js'
 import { networkConnect } from '../session/connect.js'
 import { domainToAscii } from '../stanza/domain.js'
 import { Jids } from '../stanza/jid.js'
 import { openStore, type Store } from '../store/store.js'
 import { Acceptor, type Endpoint } from '../stream/acceptor.js'
 import { adminRoutes } from './admin-routes.js'
-import { adminSocketPath, dataDirectory, tlsDirectory } from './config-paths.js'
+import { adminSocketPath, dataDirectory } from './config-paths.js'
 import type { CreateService, Service, ServiceEndpoints, ServiceOptions } from './contract.js'
 import { Federation } from './federation.js'
 import { isOwnListener } from './own-listeners.js'
 import { ServedDomains } from './served-domains.js'
 import { sessionSettings } from './session-settings.js'
 import type { Change, Settings } from './settings.js'
+import { TlsIdentity } from './tls-identity.js'
 import { VERSION } from './version.js'
 import { ximssLog } from './ximss-log.js'
 
@@ -39,21 +37,12 @@ export const createService: CreateService = async options => {
   const store = await openStore({ url: settings.get('store.url'), dataDirectory: dataDirectory(settings), log, clock })
   try {
     settings.useStored(await store.properties.all())
-    const anchors = await trustAnchors(settings)
-    const judge = new CertificateJudge({ anchors, clock })
-    const certificates = await OwnCertificates.load({
-      directory: tlsDirectory(settings),
-      domains: settings.get('xmpp.domains'),
-      selfSigned: settings.get('tls.selfSigned'),
-      clock,
-      log,
-      judge,
-    })
+    const identity = await TlsIdentity.load({ settings, clock, log })
     const [dialbackSecret, fakeSaltSecret] = await Promise.all([
       store.secrets.dialbackSecret(),
       store.secrets.fakeSaltSecret(),
     ])
-    return new ComityService({ ...options, clock, store, judge, certificates, dialbackSecret, fakeSaltSecret })
+    return new ComityService({ ...options, clock, store, identity, dialbackSecret, fakeSaltSecret })
   } catch (error) {
     await store.close()
     throw error
@@ -63,8 +52,7 @@ export const createService: CreateService = async options => {
 interface Parts extends ServiceOptions {
   readonly clock: Clock
   readonly store: Store
-  readonly judge: CertificateJudge
-  readonly certificates: OwnCertificates
+  readonly identity: TlsIdentity
   readonly dialbackSecret: string
   readonly fakeSaltSecret: string
 }
@@ -88,7 +76,7 @@ class ComityService implements Service {
   #stopped: Promise<void> | undefined
 
   constructor(parts: Parts) {
-    const { settings, log, clock, judge, certificates, dialbackSecret } = parts
+    const { settings, log, clock, identity, dialbackSecret } = parts
     this.#parts = parts
     this.#settings = settings
     this.#log = log
@@ -115,8 +103,7 @@ class ComityService implements Service {
       sessionSettings: live,
       jids: this.#jids,
       domains: this.#domains,
-      certificates,
-      judge,
+      identity,
       dialbackSecret,
       connect,
       isRouted: domain => this.#overrides()?.find(domainToAscii(domain)) !== undefined,
@@ -146,6 +133,7 @@ class ComityService implements Service {
     try {
       await this.#admin.open()
       const lines = [...(await this.#openServers()), ...(await this.#openXimss())]
+      this.#parts.identity.watch()
       this.#ignoreChanges = this.#settings.onChange(change => this.#changed(change))
       this.#log.info('service-started', { domains: this.#domains.list, version: VERSION })
       return lines
@@ -162,6 +150,7 @@ class ComityService implements Service {
   /** Local users first, so that what they still wrote can leave; then the streams to other servers. */
   async #stop(): Promise<void> {
     this.#ignoreChanges?.()
+    this.#parts.identity.unwatch()
     await this.#reopening
     this.#log.info('service-stopping')
     const deadline = new AbortController()
@@ -177,14 +166,14 @@ class ComityService implements Service {
   }
 
   async reload(): Promise<void> {
-    const { reread, certificates } = this.#parts
+    const { reread, identity } = this.#parts
     if (reread !== undefined) {
       const loaded = reread()
       if (!loaded.ok) throw new Error(loaded.problems.map(({ key, problem }) => `${key}: ${problem}`).join('; '))
       this.#settings.reload(loaded.config)
     }
     this.#resolver.flush()
-    await certificates.reload(this.#settings.get('xmpp.domains'))
+    await identity.reload()
     this.#log.info('service-reloaded')
   }
 
@@ -207,7 +196,7 @@ class ComityService implements Service {
   }
 
   #newXimss(): XimssListener {
-    const { store, certificates, fakeSaltSecret } = this.#parts
+    const { store, identity, fakeSaltSecret } = this.#parts
     const settings = this.#settings
     const domains = this.#domains
     const services: XimssServices = {
@@ -225,7 +214,7 @@ class ComityService implements Service {
       },
       accounts: store.accounts,
       fakeSaltSecret,
-      contextFor: domain => certificates.contextFor(domain),
+      contextFor: domain => identity.contextFor(domain),
       clearTextOnLoopback: true,
       routes: this.federation.table,
       route: stanza => this.federation.router.route(stanza),
@@ -254,15 +243,18 @@ class ComityService implements Service {
     return new DnsOverrides(
       entries.flatMap(([pattern, target]) => {
         const route = readRoute(target)
-        return route === undefined ? [] : [[pattern, route] as const]
+        return route === undefined ? [] : [[asciiPattern(pattern), route] as const]
       }),
     )
   }
 
-  #changed({ key, takesEffect }: Change): void {
-    if (key === 'xmpp.domains') {
-      this.#domains.replace(this.#settings.get('xmpp.domains'))
-      this.#later(() => this.#parts.certificates.reload(this.#settings.get('xmpp.domains')))
+  #changed({ key, takesEffect, value, previous }: Change): void {
+    if (key === 'xmpp.domains') this.#domains.replace(this.#settings.get('xmpp.domains'))
+    if (key === 'xmpp.domains' || key.startsWith('tls.')) {
+      this.#later(async () => {
+        await this.#parts.identity.reload()
+        this.#parts.identity.watch()
+      })
     }
     if (key === 'ximss.channels') this.#ximss.sessions.most = this.#settings.get('ximss.channels')
     if (key === 'dns.servers' || key === 'dns.override') this.#resolver.flush()
@@ -270,7 +262,8 @@ class ComityService implements Service {
       this.federation.incoming.reconsider()
       this.federation.outgoing.reconsider()
     }
-    if (takesEffect !== 'listener') return
+    const opensXimss = key === 'ximss.channels' && (value === 0 || previous === 0)
+    if (takesEffect !== 'listener' && !opensXimss) return
     this.#later(async () => {
       if (!key.startsWith('ximss.')) {
         this.#acceptor?.close()
@@ -298,9 +291,10 @@ class ComityService implements Service {
   }
 }
 
-async function trustAnchors(settings: Settings): Promise<TrustAnchors> {
-  const files = settings.get('tls.trust')
-  return TrustAnchors.system(...(await Promise.all(files.map(file => readFile(file, 'utf8')))))
+/** A pattern of `dns.override` as DNS sees names. */
+function asciiPattern(pattern: string): string {
+  if (pattern === '*') return pattern
+  return pattern.startsWith('*.') ? `*.${domainToAscii(pattern.slice(2))}` : domainToAscii(pattern)
 }
 
 /** The operating system chooses a free port for 0. */

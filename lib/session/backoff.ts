@@ -65,4 +65,9 @@ export class Backoff {
     this.#rests.delete(remote)
     for (const key of [...this.#rests.keys()]) if (key.endsWith(` ${remote}`)) this.#rests.delete(key)
   }
+
+  /** What was changed here may have mended what failed: nothing rests any more. */
+  clearAll(): void {
+    this.#rests.clear()
+  }
 }

@@ -7,7 +7,6 @@ import { STARTTLS_FAILURE, STARTTLS_PROCEED } from '../negotiation/starttls.js'
 import type { DomainPair } from '../stanza/domain-pair.js'
 import type { EndReason } from '../stream/end-reason.js'
 import { describeEnd } from '../stream/end-reason.js'
-import type { StreamErrorCondition } from '../stream/stream-error.js'
 import { newStreamId, readVersion, writeStreamHeader } from '../stream/stream-header.js'
 import type { Transport } from '../stream/transport.js'
 import { type StreamToken, XmlStream } from '../stream/xml-stream.js'
@@ -134,11 +133,20 @@ export class IncomingSession implements IncomingHost {
     this.#hooks.proven(pair, proof)
   }
 
-  /** Withdraws pairs that policy or the served domains no longer allow; a stream without pairs is closed. */
-  reconsider(allowed: (pair: DomainPair) => EndReason | undefined, condition: StreamErrorCondition): void {
-    for (const [pair] of [...this.pairs]) if (allowed(pair) !== undefined) this.pairs.remove(pair)
+  /** Withdraws pairs that policy or the served domains no longer allow; a stream left without pairs is closed. */
+  reconsider(): void {
+    for (const [pair] of [...this.pairs]) if (!this.#isStillAllowed(pair)) this.pairs.remove(pair)
     const gone = this.local !== undefined && this.context.domainState(this.local) !== 'served'
-    if (this.pairs.size === 0 && (gone || this.#watch.started)) this.stream.fail(gone ? 'host-gone' : condition)
+    if (gone && this.pairs.size === 0) this.stream.fail('host-gone')
+    else if (this.#watch.started && this.pairs.size === 0) this.stream.fail('policy-violation', 'no longer allowed')
+  }
+
+  #isStillAllowed(pair: DomainPair): boolean {
+    if (this.context.domainState(pair.local) !== 'served') return false
+    const gate = this.context.gate(pair.local, pair.remote, 'incoming')
+    if ('refused' in gate) return false
+    if (gate.rules.tls === 'required' && !this.encrypted) return false
+    return !this.peerShowedCertificate || !this.insists(pair.local, gate.rules) || this.judge(pair.remote).verified
   }
 
   close(reason: EndReason): void {

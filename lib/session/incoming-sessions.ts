@@ -72,14 +72,7 @@ export class IncomingSessions {
 
   /** Applies changed policy or served domains to live streams. */
   reconsider(): void {
-    const { context } = this.#options
-    for (const session of this.#sessions.values()) {
-      session.reconsider(pair => {
-        if (context.domainState(pair.local) !== 'served') return { kind: 'policy', detail: 'domain-removed' }
-        const gate = context.gate(pair.local, pair.remote, 'incoming')
-        return 'refused' in gate ? gate.refused : undefined
-      }, 'policy-violation')
-    }
+    for (const session of this.#sessions.values()) session.reconsider()
   }
 
   get size(): number {

@@ -246,16 +246,27 @@ export class OutgoingSessions {
     for (const session of this.#sessions.values()) if (session.pair.remote === remote) session.retry()
   }
 
-  /** Applies changed policy to what is connected or under way. */
+  /** Applies changed policy or served domains to what is connected or under way. */
   reconsider(): void {
     for (const session of [...this.#sessions.values()]) {
-      const gate = this.#context.gate(session.pair.local, session.pair.remote, 'outgoing')
-      const gone = this.#context.domainState(session.pair.local) !== 'served'
-      if (!gone && !('refused' in gate)) continue
-      session.close('refused' in gate ? gate.refused : { kind: 'policy', detail: 'domain-removed' })
-      session.stream?.close({ kind: 'policy', detail: 'no longer allowed' })
+      const reason = this.#noLongerAllowed(session)
+      if (reason === undefined) continue
+      const { stream } = session
+      session.close(reason)
+      stream?.close(reason)
       this.#sessions.delete(session.pair.key)
     }
+  }
+
+  #noLongerAllowed({ pair, stream }: OutgoingSession): EndReason | undefined {
+    if (this.#context.domainState(pair.local) !== 'served') return { kind: 'policy', detail: 'domain-removed' }
+    const gate = this.#context.gate(pair.local, pair.remote, 'outgoing')
+    if ('refused' in gate) return gate.refused
+    if (stream === undefined) return undefined
+    const { tls, strict } = gate.rules
+    const isPlain = stream.stream.transport.tls === undefined
+    const isUnverified = strict && stream.secured.verdict?.verified === false
+    return (tls === 'required' && isPlain) || isUnverified ? { kind: 'policy', detail: 'demand-not-met' } : undefined
   }
 
   get waiting(): number {

@@ -5,8 +5,8 @@ import { SessionRegistry, type SessionRow } from '../session-registry.js'
 import type { XimssServices } from './services.js'
 import { XimssSession } from './ximss-session.js'
 
-export interface XimssListenerOptions {
-  readonly services: XimssServices
+/** Where a listener is to listen, and for how many. */
+export interface XimssPlaces {
   /** Most connections at a time, over all ports; 0: nothing listens. */
   readonly channels: number
   /** Local addresses to listen at. */
@@ -15,6 +15,10 @@ export interface XimssListenerOptions {
   readonly port?: number
   /** Port for TLS from the first byte; undefined: none. */
   readonly tlsPort?: number
+}
+
+export interface XimssListenerOptions extends XimssPlaces {
+  readonly services: XimssServices
 }
 
 /** How long a refused client may take to go by itself. */
@@ -30,14 +34,16 @@ export interface XimssEndpoint {
 /** The sockets at which XIMSS clients arrive, and all sessions that came of them. */
 export class XimssListener {
   readonly sessions: SessionRegistry
-  readonly #options: XimssListenerOptions
+  readonly #services: XimssServices
   readonly #log: Log
+  #places: XimssPlaces
   readonly #servers: Server[] = []
   #endpoints: XimssEndpoint[] = []
   #stopped: Promise<void> | undefined
 
   constructor(options: XimssListenerOptions) {
-    this.#options = options
+    this.#services = options.services
+    this.#places = options
     this.#log = options.services.log.child({ tag: 'XIMSSI' })
     this.sessions = new SessionRegistry(options.channels)
   }
@@ -53,7 +59,7 @@ export class XimssListener {
 
   /** Opens all sockets. Rejects, with none open, when one of them cannot be. */
   async start(): Promise<readonly XimssEndpoint[]> {
-    const { channels, addresses, port, tlsPort } = this.#options
+    const { channels, addresses, port, tlsPort } = this.#places
     if (channels === 0) return this.#endpoints
     try {
       for (const address of addresses) {
@@ -61,10 +67,18 @@ export class XimssListener {
         if (tlsPort !== undefined) this.#endpoints.push(await this.#listen(address, tlsPort, true))
       }
     } catch (error) {
-      await this.stop()
+      this.#closeServers()
       throw error
     }
     return this.#endpoints
+  }
+
+  /** Listens elsewhere from now on; the sessions stay. Rejects, with nothing listening, when a socket cannot be opened. */
+  reopen(places: XimssPlaces): Promise<readonly XimssEndpoint[]> {
+    this.#closeServers()
+    this.#places = places
+    this.sessions.most = places.channels
+    return this.start()
   }
 
   /** Takes no more connections, ends the sessions with `<bye/>`, and resolves when the last one is gone. May be called twice. */
@@ -73,11 +87,17 @@ export class XimssListener {
   }
 
   async #stop(): Promise<void> {
-    const closed = this.#servers.map(server => new Promise<void>(resolve => server.close(() => resolve())))
+    const wasListening = this.#endpoints.length > 0
+    const closed = this.#closeServers()
     await this.sessions.closeAll('server is shutting down')
     await Promise.all(closed)
-    if (this.#endpoints.length > 0) this.#log.info('ximss-stopped')
+    if (wasListening) this.#log.info('ximss-stopped')
+  }
+
+  /** The ports are free at once; each promise resolves when the last connection that came by its port is gone. */
+  #closeServers(): Promise<void>[] {
     this.#endpoints = []
+    return this.#servers.splice(0).map(server => new Promise<void>(resolve => server.close(() => resolve())))
   }
 
   async #listen(address: string, port: number, tls: boolean): Promise<XimssEndpoint> {
@@ -98,7 +118,7 @@ export class XimssListener {
   }
 
   #accept(socket: Socket, tls: boolean): void {
-    const { services } = this.#options
+    const services = this.#services
     if (this.#stopped !== undefined || this.sessions.full) {
       this.#log.warn('ximss-refused', { address: socket.remoteAddress, reason: 'too many connections' })
       refuse(socket, tls, services.clock)
