@@ -31,6 +31,11 @@ export function adminRoutes({
   log,
 }: AdminRoutesOptions): AdminRoutes {
   const sessions = (): SessionRow[] => [...ximssRows(ximss()), ...streamRows(federation, clock)]
+  const endSessions = (account: string): void => {
+    const { sessions: live } = ximss()
+    for (const row of live.snapshot())
+      if (row.account === account) live.close(row.id, 'the account has changed, log in again')
+  }
   return {
     'GET /sessions': ({ query }) => {
       const kind = query.get('kind')
@@ -44,7 +49,13 @@ export function adminRoutes({
     },
     'GET /routes': (): RouteRow[] => federation.table.rows().map(row => ({ ...row, since: row.since.toISOString() })),
     ...propertyRoutes({ settings, properties: store.properties, log }),
-    ...userRoutes(new StoredUsers(store.accounts, () => domains.list)),
+    ...userRoutes(
+      new StoredUsers(
+        store.accounts,
+        () => domains.list,
+        account => endSessions(account),
+      ),
+    ),
   }
 }
 

@@ -17,11 +17,14 @@ export interface UserDirectory {
 export class StoredUsers implements UserDirectory {
   readonly #accounts: Accounts
   readonly #domains: () => readonly string[]
+  readonly #changed: (account: string) => void
   readonly #jids = new Jids(16)
 
-  constructor(accounts: Accounts, domains: () => readonly string[]) {
+  /** `changed` is told of each account that was removed or has another password: its sessions were proven by the old one. */
+  constructor(accounts: Accounts, domains: () => readonly string[], changed: (account: string) => void = () => {}) {
     this.#accounts = accounts
     this.#domains = domains
+    this.#changed = changed
   }
 
   /** @throws AdminRefusal */
@@ -39,12 +42,14 @@ export class StoredUsers implements UserDirectory {
     const { local, domain } = this.#parse(text)
     const isDone = await refusing(() => this.#accounts.setPassword(local, domain, password))
     if (!isDone) throw noSuchUser(local, domain)
+    this.#changed(`${local}@${domain}`)
   }
 
   /** @throws AdminRefusal */
   async remove(text: string): Promise<void> {
     const { local, domain } = this.#parse(text)
     if (!(await this.#accounts.remove(local, domain))) throw noSuchUser(local, domain)
+    this.#changed(`${local}@${domain}`)
   }
 
   async list(): Promise<readonly UserRow[]> {
