@@ -9,12 +9,15 @@ export class Deadline {
   constructor(clock: Clock, ms: number, reason: () => Error, outer?: AbortSignal) {
     const aborter = new AbortController()
     this.signal = aborter.signal
-    const passOn = (): void => aborter.abort(outer?.reason)
     const cancelTimer = clock.after(ms, () => {
-      if (aborter.signal.aborted) return
       this.#passed = true
+      outer?.removeEventListener('abort', passOn)
       aborter.abort(reason())
     })
+    const passOn = (): void => {
+      cancelTimer()
+      aborter.abort(outer?.reason)
+    }
     if (outer?.aborted === true) passOn()
     else outer?.addEventListener('abort', passOn, { once: true })
     this.#cancel = () => {

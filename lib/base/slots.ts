@@ -34,9 +34,11 @@ export class Slots {
   }
 
   #next(): void {
-    const [first] = this.#waiting
-    if (first === undefined || this.#taken >= this.#capacity()) return
-    this.#waiting.delete(first)
-    first()
+    // More than one when the capacity has grown since they began to wait.
+    for (const first of this.#waiting) {
+      if (this.#taken >= this.#capacity()) return
+      this.#waiting.delete(first)
+      first()
+    }
   }
 }

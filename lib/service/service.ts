@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { defaultXimssLimits, type XimssServices } from '../access/ximss/services.js'
-import { XimssListener } from '../access/ximss/ximss-listener.js'
+import { type XimssEndpoint, XimssListener, type XimssPlaces } from '../access/ximss/ximss-listener.js'
 import { AdminSocket } from '../admin/admin-socket.js'
 import { type Clock, systemClock } from '../base/clock.js'
 import type { Log } from '../base/log.js'
@@ -70,7 +70,7 @@ class ComityService implements Service {
   readonly #admin: AdminSocket
   #acceptor: Acceptor | undefined
   #endpoints: readonly Endpoint[] = []
-  #ximss: XimssListener
+  readonly #ximss: XimssListener
   #ignoreChanges: (() => void) | undefined
   #reopening: Promise<void> = Promise.resolve()
   #stopped: Promise<void> | undefined
@@ -147,7 +147,7 @@ class ComityService implements Service {
     return (this.#stopped ??= this.#stop())
   }
 
-  /** Local users first, so that what they still wrote can leave; then the streams to other servers. */
+  /** What waits is answered while its senders are there; then local users, so that what they still wrote can leave; then the streams. */
   async #stop(): Promise<void> {
     this.#ignoreChanges?.()
     this.#parts.identity.unwatch()
@@ -156,6 +156,8 @@ class ComityService implements Service {
     const deadline = new AbortController()
     const cancel = this.#clock.after(STOP_MS, () => deadline.abort(new Error('the time to stop is over')))
     this.#acceptor?.close()
+    this.#endpoints = []
+    this.federation.outgoing.openNoMore()
     await this.#ximss.stop()
     await this.federation.incoming.stop(deadline.signal)
     await this.federation.outgoing.stop(deadline.signal)
@@ -174,6 +176,7 @@ class ComityService implements Service {
     }
     this.#resolver.flush()
     await identity.reload()
+    this.federation.outgoing.reconsider()
     this.#log.info('service-reloaded')
   }
 
@@ -189,10 +192,7 @@ class ComityService implements Service {
   }
 
   async #openXimss(): Promise<string[]> {
-    const endpoints = await this.#ximss.start()
-    return endpoints.map(
-      ({ address, port, tls }) => `listening for XIMSS on ${place(address, port)}${tls ? ' (TLS)' : ''}`,
-    )
+    return (await this.#ximss.start()).map(ximssLine)
   }
 
   #newXimss(): XimssListener {
@@ -221,15 +221,19 @@ class ComityService implements Service {
       node: hostname(),
       version: VERSION,
     }
+    return new XimssListener({ services, ...this.#ximssPlaces() })
+  }
+
+  #ximssPlaces(): XimssPlaces {
+    const settings = this.#settings
     const port = settings.get('ximss.listener.port')
     const tlsPort = settings.get('ximss.listener.tls.port')
-    return new XimssListener({
-      services,
+    return {
       channels: settings.get('ximss.channels'),
       addresses: settings.get('network.interface'),
       ...(port !== 0 && { port: portNumber(port) }),
       ...(tlsPort !== 0 && { tlsPort: portNumber(tlsPort) }),
-    })
+    }
   }
 
   #nameServers(): ReturnType<typeof systemServers> {
@@ -254,11 +258,12 @@ class ComityService implements Service {
       this.#later(async () => {
         await this.#parts.identity.reload()
         this.#parts.identity.watch()
+        this.federation.outgoing.reconsider()
       })
     }
     if (key === 'ximss.channels') this.#ximss.sessions.most = this.#settings.get('ximss.channels')
     if (key === 'dns.servers' || key === 'dns.override') this.#resolver.flush()
-    if (key.startsWith('xmpp.')) {
+    if (key.startsWith('xmpp.') || key.startsWith('dns.')) {
       this.federation.incoming.reconsider()
       this.federation.outgoing.reconsider()
     }
@@ -272,9 +277,9 @@ class ComityService implements Service {
         for (const line of await this.#openServers()) this.#log.info('listener-reopened', { listener: line })
       }
       if (!key.startsWith('xmpp.')) {
-        await this.#ximss.stop()
-        this.#ximss = this.#newXimss()
-        for (const line of await this.#openXimss()) this.#log.info('listener-reopened', { listener: line })
+        for (const endpoint of await this.#ximss.reopen(this.#ximssPlaces())) {
+          this.#log.info('listener-reopened', { listener: ximssLine(endpoint) })
+        }
       }
     })
   }
@@ -300,6 +305,10 @@ function asciiPattern(pattern: string): string {
 /** The operating system chooses a free port for 0. */
 function portNumber(port: number | 'any'): number {
   return port === 'any' ? 0 : port
+}
+
+function ximssLine({ address, port, tls }: XimssEndpoint): string {
+  return `listening for XIMSS on ${place(address, port)}${tls ? ' (TLS)' : ''}`
 }
 
 function place(address: string, port: number): string {

@@ -61,7 +61,9 @@ export async function reach(options: AttemptOptions): Promise<OutgoingStream> {
       try {
         return { stream, header: await openStream(stream, initiate(options, deadline.signal)), connectedAt }
       } catch (error) {
-        stream.abort({ kind: 'deadline', detail: 'stream header' })
+        if (stream.open) stream.abort({ kind: 'deadline', detail: 'stream header' })
+        // Whoever dialed takes the socket away at once; a stream error of ours leaves within this turn.
+        else await new Promise(resolve => setImmediate(resolve))
         throw error
       } finally {
         deadline.done()
@@ -107,6 +109,7 @@ async function prove(stream: OutgoingStream, options: AttemptOptions, mayUseExte
   const deadline = proofDeadline(options, context.clock.now(), signal)
   const { secured } = stream
   const offersDialback = rules.dialback && dialbackOffered(secured)
+  let externalRefused = false
   try {
     if (mayUseExternal && externalPossible(secured, options)) {
       try {
@@ -120,6 +123,7 @@ async function prove(stream: OutgoingStream, options: AttemptOptions, mayUseExte
           stream.stream.close({ kind: 'sasl', detail: outcome.refused })
           throw new StreamEnd('sasl', outcome.refused)
         }
+        externalRefused = true
       } catch (error) {
         if (offersDialback && error instanceof StreamEnd && closedByPeer(error)) throw new ExternalRefused()
         throw error
@@ -131,7 +135,12 @@ async function prove(stream: OutgoingStream, options: AttemptOptions, mayUseExte
     }
     trace.waitFor('dialback answer')
     stream.listen()
-    await stream.requestPair(pair, deadline.signal)
+    try {
+      await stream.requestPair(pair, deadline.signal)
+    } catch (error) {
+      if (externalRefused && error instanceof StreamEnd && closedByPeer(error)) throw new ExternalRefused()
+      throw error
+    }
     trace.note('dialback', { result: 'valid' })
     return 'dialback'
   } catch (error) {

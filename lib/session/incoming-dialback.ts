@@ -26,8 +26,8 @@ const LONGEST_KEY = 512
 const LONGEST_ID = 255
 
 interface Names {
-  readonly from: string
-  readonly to: string
+  readonly from: string | undefined
+  readonly to: string | undefined
 }
 
 /** Server Dialback on a stream that a peer opened: the receiving role (XEP-0220 §2.1) and the authoritative role (§2.2). */
@@ -125,9 +125,10 @@ export class IncomingDialback {
     const from = prepared(element.from)
     const to = prepared(element.to)
     const { id, key } = element
-    if (from === undefined || to === undefined)
-      return stream.fail('improper-addressing', "dialback needs a valid 'from' and 'to'")
     this.answered++
+    if (from === undefined || to === undefined) {
+      return this.#error('verify', { from: element.from, to: element.to, id }, 'bad-request')
+    }
     const names = { from, to, id }
     if (id === undefined || id === '' || id.length > LONGEST_ID || !isKey(key))
       return this.#error('verify', names, 'bad-request')

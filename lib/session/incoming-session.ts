@@ -74,6 +74,7 @@ export class IncomingSession implements IncomingHost {
   #saslDone = false
   #unknownElements = 0
   #cancelInitialise: () => void
+  #extended = false
 
   constructor(tag: string, transport: Transport, context: SessionContext, hooks: IncomingSessionHooks) {
     this.tag = tag
@@ -306,8 +307,9 @@ export class IncomingSession implements IncomingHost {
   }
 
   #initialiseTimeout(): void {
-    // The time an authoritative server takes is ours, not the peer's.
-    if (this.#dialback.pending > 0) {
+    // The time an authoritative server takes is ours, not the peer's; but a peer that keeps asking gains no more than one answer's time.
+    if (this.#dialback.pending > 0 && !this.#extended) {
+      this.#extended = true
       this.#cancelInitialise = this.context.clock.after(this.context.settings.readTimeoutMs, () =>
         this.#initialiseTimeout(),
       )

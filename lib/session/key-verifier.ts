@@ -2,6 +2,7 @@ import { Deadline, untilAborted } from '../base/deadline.js'
 import type { Trace } from '../base/trace.js'
 import type { Rules } from '../negotiation/rules.js'
 import type { DomainPair } from '../stanza/domain-pair.js'
+import { isUsableRemoteName } from '../stanza/domain.js'
 import { describeEnd, type EndReason, endReasonOf, StreamEnd } from '../stream/end-reason.js'
 import type { SessionContext } from './context.js'
 import type { VerifyOutcome } from './incoming-dialback.js'
@@ -20,6 +21,8 @@ export interface KeyVerifierOptions {
   /** Opens a stream as safe as the rules demand, which has proven nothing. */
   readonly reach: (pair: DomainPair, rules: Rules, trace: Trace, signal: AbortSignal) => Promise<OutgoingStream>
   readonly heardFrom: (remote: string) => void
+  /** Whether something of ours names this domain, so that it need not be a usable public name. */
+  readonly isRouted: (domain: string) => boolean
   /** Aborts when the service stops. */
   readonly stopping: AbortSignal
 }
@@ -39,6 +42,9 @@ export class KeyVerifier {
 
   /** Never rejects: what could not be asked is an error outcome. */
   async verify(pair: DomainPair, streamId: string, key: string, signal: AbortSignal): Promise<VerifyOutcome> {
+    // The name is a stranger's: it must not make us knock at an address of its choice.
+    if (!isUsableRemoteName(pair.remote) && !this.#options.isRouted(pair.remote))
+      return { kind: 'error', condition: 'remote-server-not-found' }
     if (this.#underway >= MOST_VERIFICATIONS) return { kind: 'error', condition: 'resource-constraint' }
     this.#underway++
     const { context, newTrace, liveStreamTo, heardFrom } = this.#options
@@ -137,6 +143,8 @@ function conditionOf(
     case 'stream':
       return reason.detail.startsWith('host-') ? 'remote-server-not-found' : 'remote-server-timeout'
     case 'tcp':
+      // Cut while the answer was awaited, or before: there is a server, and it did not answer.
+      return reason.detail === 'reset' ? 'remote-server-timeout' : 'remote-connection-failed'
     case 'tls':
     case 'certificate':
     case 'policy':

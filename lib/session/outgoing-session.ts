@@ -4,7 +4,7 @@ import type { Proof } from '../negotiation/rules.js'
 import type { DomainPair } from '../stanza/domain-pair.js'
 import type { Congestion, Refusal, Refused, Route } from '../stanza/route.js'
 import type { Stanza } from '../stanza/stanza.js'
-import { consequenceOf, describeEnd, type EndReason, endReasonOf, refusalOf } from '../stream/end-reason.js'
+import { consequenceOf, describeEnd, type EndReason, endReasonOf, refusalOf, StreamEnd } from '../stream/end-reason.js'
 import type { Backoff, Rest } from './backoff.js'
 import type { SessionContext } from './context.js'
 import type { Carried, OutgoingStream } from './outgoing-stream.js'
@@ -194,6 +194,9 @@ export class OutgoingSession implements Route, Carried {
     try {
       const [stream, proof] = await this.#hooks.attempt(this.pair, trace, this.#aborter.signal)
       if ((this.#state as OutgoingState) === 'closed') return stream.close({ kind: 'shutdown', detail: 'stopping' })
+      const { end } = stream.stream
+      // A peer that ends the stream together with its yes has refused us: without a rest it would be dialed without a pause.
+      if (end !== undefined) throw new StreamEnd(end.kind, end.detail, end.text)
       this.#record(trace, `established by ${proof}`, 'nobody')
       this.#establish(stream, proof)
     } catch (error) {
@@ -256,7 +259,8 @@ export class OutgoingSession implements Route, Carried {
     const waiting = this.#queue.takeAll()
     let next = 0
     const slice = (): void => {
-      const end = Math.min(next + REFUSED_PER_TURN, waiting.length)
+      // At the end of a session there may be no later turn in which its senders are still there.
+      const end = this.#state === 'closed' ? waiting.length : Math.min(next + REFUSED_PER_TURN, waiting.length)
       this.#hooks.refused(end - next)
       for (; next < end; next++) waiting[next]!.refused(waiting[next]!.stanza, refusal)
       if (next < waiting.length) setImmediate(slice)

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { LRUCache } from 'lru-cache'
 import { Deadline, untilAborted } from '../base/deadline.js'
 import { Slots } from '../base/slots.js'
@@ -77,6 +78,8 @@ export class OutgoingSessions {
 
   constructor(options: OutgoingSessionsOptions) {
     this.#options = options
+    // Every attempt and question under way listens to it.
+    setMaxListeners(0, this.#stopping.signal)
     this.#context = options.context
     this.#backoff = new Backoff(options.context.clock, options.context.settings, options.random)
     this.#slots = new Slots(() => options.context.settings.maxAttempts)
@@ -86,6 +89,7 @@ export class OutgoingSessions {
       liveStreamTo: remote => this.#liveStreamTo(remote),
       reach: (pair, rules, trace, signal) => reach(this.#attemptOptions(pair, rules, trace, signal)),
       heardFrom: remote => this.heardFrom(remote),
+      isRouted: options.isRouted,
       stopping: this.#stopping.signal,
     })
   }
@@ -248,9 +252,14 @@ export class OutgoingSessions {
 
   /** Applies changed policy or served domains to what is connected or under way. */
   reconsider(): void {
+    // What was changed may have mended what failed.
+    this.#backoff.clearAll()
     for (const session of [...this.#sessions.values()]) {
       const reason = this.#noLongerAllowed(session)
-      if (reason === undefined) continue
+      if (reason === undefined) {
+        session.retry()
+        continue
+      }
       const { stream } = session
       session.close(reason)
       stream?.close(reason)
@@ -313,10 +322,18 @@ export class OutgoingSessions {
     return false
   }
 
+  /** First part of the end: no more streams are opened, and what waits for one is answered. Those that live go on. */
+  openNoMore(): void {
+    this.#stopping.abort(new StreamEnd('shutdown', 'stopping'))
+    for (const session of this.#sessions.values()) {
+      if (session.state !== 'established') session.close({ kind: 'shutdown', detail: 'stopping' })
+    }
+  }
+
   /** Answers what waits, closes every stream in order; resolves when all are gone or `signal` aborts. */
   async stop(signal: AbortSignal): Promise<void> {
     const reason: EndReason = { kind: 'shutdown', detail: 'stopping' }
-    this.#stopping.abort(new StreamEnd('shutdown', 'stopping'))
+    this.openNoMore()
     for (const session of this.#sessions.values()) session.close(reason)
     const ends = [...this.#streams].map(stream => stream.finished)
     for (const stream of this.#streams) stream.close(reason)

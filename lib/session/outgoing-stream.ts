@@ -1,10 +1,5 @@
 import type { Log } from '../base/log.js'
-import {
-  type DialbackCondition,
-  type DialbackElement,
-  readDialback,
-  writeDialbackRequest,
-} from '../negotiation/dialback/element.js'
+import { type DialbackElement, readDialback, writeDialbackRequest } from '../negotiation/dialback/element.js'
 import { dialbackKey } from '../negotiation/dialback/key.js'
 import type { SecuredStream } from '../negotiation/initiate.js'
 import type { Proof } from '../negotiation/rules.js'
@@ -12,7 +7,6 @@ import { prepareDomain } from '../stanza/domain.js'
 import { DomainPair } from '../stanza/domain-pair.js'
 import type { Congestion, Refused } from '../stanza/route.js'
 import type { Stanza } from '../stanza/stanza.js'
-import { STANZA_ERROR_CONDITIONS } from '../stanza/stanza-error.js'
 import { describeEnd, type EndReason, refusalOf, StreamEnd } from '../stream/end-reason.js'
 import type { StreamToken, XmlStream } from '../stream/xml-stream.js'
 import { toElement } from '../xml/element.js'
@@ -20,12 +14,15 @@ import { NS_DIALBACK, NS_SASL, NS_SERVER, NS_STREAMS, NS_TLS } from '../xml/name
 import { AuthorizedPairs } from './authorized-pairs.js'
 import type { SessionContext } from './context.js'
 import type { VerifyOutcome } from './incoming-dialback.js'
+import { limitsAfterProof } from './stream-limits.js'
 import { StreamWatch } from './stream-watch.js'
 
 /** Unsent bytes above which producers are asked to wait, and below which they go on. */
 const CONGESTED_BYTES = 1024 * 1024
 const RELIEVED_BYTES = CONGESTED_BYTES / 2
 const MOST_UNKNOWN_ELEMENTS = 100
+/** Questions that nobody waits for any more, whose answers may still come. */
+const MOST_ABANDONED = 1000
 
 interface Question<T> {
   resolve(answer: T): void
@@ -70,6 +67,7 @@ export class OutgoingStream implements Congestion {
   readonly #carried = new Map<string, Carried>()
   readonly #results = new Map<string, Question<void>>()
   readonly #verifies = new Map<string, Question<VerifyOutcome>>()
+  readonly #abandoned = new Set<string>()
   readonly #relief = new Set<() => void>()
   readonly #startedAt: number
   readonly #finish: () => void
@@ -128,6 +126,7 @@ export class OutgoingStream implements Congestion {
 
   /** Records a proof of ours and what is to be told when the stream ends. */
   carry(pair: DomainPair, proof: Proof, carried: Carried): void {
+    if (this.pairs.size === 0) this.stream.limits = limitsAfterProof(this.#context.settings)
     this.pairs.add(pair, proof)
     this.#carried.set(pair.key, carried)
     this.#watch.start()
@@ -189,6 +188,7 @@ export class OutgoingStream implements Congestion {
       }
       const aborted = (): void => {
         settle()
+        this.#abandon(key)
         reject(signal.reason)
       }
       signal.addEventListener('abort', aborted)
@@ -204,6 +204,16 @@ export class OutgoingStream implements Congestion {
       })
       send()
     })
+  }
+
+  /** An answer to a question that was given up, because it came too late or whoever caused it hung up, is no fault of the peer's. */
+  #abandon(key: string): void {
+    this.#abandoned.add(key)
+    if (this.#abandoned.size <= MOST_ABANDONED) return
+    for (const oldest of this.#abandoned) {
+      this.#abandoned.delete(oldest)
+      return
+    }
   }
 
   #token(token: StreamToken): void {
@@ -238,9 +248,11 @@ export class OutgoingStream implements Congestion {
     const local = element.to === undefined ? undefined : prepareDomain(element.to)
     const pair = remote === undefined || local === undefined ? undefined : new DomainPair(local, remote)
     const isResult = element.step === 'result'
-    const result = pair && isResult ? this.#results.get(pair.key) : undefined
-    const verify = pair && !isResult ? this.#verifies.get(`${pair.key} ${element.id ?? ''}`) : undefined
+    const key = pair && (isResult ? pair.key : `${pair.key} ${element.id ?? ''}`)
+    const result = key !== undefined && isResult ? this.#results.get(key) : undefined
+    const verify = key !== undefined && !isResult ? this.#verifies.get(key) : undefined
     if (result === undefined && verify === undefined) {
+      if (key !== undefined && this.#abandoned.delete(key)) return
       this.log.warn('s2s-out-unsolicited', { step: element.step, from: element.from, to: element.to })
       return this.stream.fail('invalid-from', 'an answer to a question that was not asked')
     }
@@ -261,7 +273,7 @@ export class OutgoingStream implements Congestion {
       else
         verify.resolve({
           kind: 'error',
-          condition: condition === 'item-not-found' ? 'remote-server-not-found' : knownCondition(condition),
+          condition: condition === 'item-not-found' ? 'remote-server-not-found' : 'remote-server-timeout',
         })
     }
   }
@@ -306,8 +318,4 @@ export class OutgoingStream implements Congestion {
     this.#hooks.ended()
     this.#finish()
   }
-}
-
-function knownCondition(condition: string): DialbackCondition {
-  return STANZA_ERROR_CONDITIONS.find(known => known === condition) ?? 'remote-server-timeout'
 }

@@ -50,7 +50,7 @@ export class StreamWatch {
     if (now - this.#touchedAt >= this.#settings.idleMs) {
       return this.#stream.close({ kind: 'idle', detail: 'no stanza for the idle time' })
     }
-    if (this.#stream.bufferedBytes === 0) this.#partialSince = undefined
+    if (this.#stream.bufferedBytes === 0 || this.#stream.held) this.#partialSince = undefined
     else if (this.#partialSince === undefined) this.#partialSince = now
     else if (now - this.#partialSince >= ELEMENT_MS) {
       return this.#stream.fail('connection-timeout', 'an element was begun and not finished')

@@ -142,12 +142,14 @@ export class Transport {
             requestCert: true,
             rejectUnauthorized: false,
           })
+    // Faults may come in the very turn in which the handshake has been given up; unheard they would end the process.
+    socket.on('error', () => {})
+    raw.on('error', () => {})
     this.#socket = socket
     this.tlsSocket = socket
     try {
       await handshake(socket, raw, signal, options.role === 'client' ? 'secureConnect' : 'secure')
     } catch (error) {
-      socket.on('error', () => {})
       socket.destroy()
       raw.destroy()
       this.#finish(error instanceof Error ? error : undefined)

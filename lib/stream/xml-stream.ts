@@ -101,6 +101,11 @@ export class XmlStream {
     this.transport.pause()
   }
 
+  /** Whether it is we who do not read. */
+  get held(): boolean {
+    return this.#held
+  }
+
   release(): void {
     if (!this.#held) return
     this.#held = false
@@ -127,6 +132,11 @@ export class XmlStream {
   /** True until closing has begun on either side. */
   get open(): boolean {
     return this.#closing === undefined && this.#ended === undefined
+  }
+
+  /** Why it has ended or is closing; undefined while it is open. */
+  get end(): EndReason | undefined {
+    return this.#ended ?? this.#closing
   }
 
   sendHeader(header: string): void {
@@ -237,6 +247,6 @@ function lostReason(error: Error | undefined): EndReason {
     return { kind: 'tcp', detail: 'reset', text: 'the connection was closed without a stream footer' }
   if (error instanceof StreamEnd) return error.reason
   const code = (error as NodeJS.ErrnoException).code ?? ''
-  if (code.startsWith('ERR_SSL')) return { kind: 'tls', detail: 'refused', text: tlsErrorText(error) }
+  if (/^ERR_SSL_.*ALERT/.test(code)) return { kind: 'tls', detail: 'refused', text: tlsErrorText(error) }
   return { kind: 'tcp', detail: 'reset', text: code === '' ? error.message : code }
 }

@@ -188,7 +188,7 @@ export abstract class Peer {
   async log(lines = 150): Promise<string> {
     const parts: string[] = []
     for (const name of new Set([this.logFile, outputFile])) {
-      const text = await readFile(join(this.directory, name), 'utf8').catch(() => '')
+      const text = await readFile(join(this.#directory ?? '', name), 'utf8').catch(() => '')
       parts.push(`--- ${this.program} ${this.domain}: ${name}`, ...text.trimEnd().split('\n').slice(-lines))
     }
     return parts.join('\n')

@@ -5,10 +5,18 @@ export interface LogEntry {
   readonly fields: LogFields
 }
 
+type Match = (fields: LogFields) => boolean
+
+interface Waiting {
+  readonly event: string
+  readonly match: Match
+  resolve(fields: LogFields): void
+}
+
 /** Keeps every line of a log, and lets a spec wait for one. */
 export class ScriptedLog implements Log {
   readonly entries: LogEntry[] = []
-  readonly #waiting: { readonly event: string; readonly resolve: (entry: LogEntry) => void }[] = []
+  #waiting: Waiting[] = []
 
   readonly error = (event: string, fields: LogFields = {}): void => this.#add(event, fields)
   readonly warn = this.error
@@ -24,19 +32,18 @@ export class ScriptedLog implements Log {
     return this.entries.filter(entry => entry.event === event).map(({ fields }) => fields)
   }
 
-  /** The first entry with this name, now or when it comes. */
-  async first(event: string): Promise<LogFields> {
-    const entry = this.entries.find(one => one.event === event)
-    if (entry !== undefined) return entry.fields
-    return (await new Promise<LogEntry>(resolve => this.#waiting.push({ event, resolve }))).fields
+  /** The first entry with this name that fits, now or when it comes. */
+  first(event: string, match: Match = () => true): Promise<LogFields> {
+    const fields = this.all(event).find(match)
+    if (fields !== undefined) return Promise.resolve(fields)
+    return new Promise(resolve => this.#waiting.push({ event, match, resolve }))
   }
 
   #add(event: string, fields: LogFields): void {
-    const entry = { event, fields }
-    this.entries.push(entry)
-    for (const waiting of this.#waiting.filter(one => one.event === event)) {
-      this.#waiting.splice(this.#waiting.indexOf(waiting), 1)
-      waiting.resolve(entry)
-    }
+    this.entries.push({ event, fields })
+    const fits = (one: Waiting): boolean => one.event === event && one.match(fields)
+    const told = this.#waiting.filter(fits)
+    this.#waiting = this.#waiting.filter(one => !fits(one))
+    for (const { resolve } of told) resolve(fields)
   }
 }

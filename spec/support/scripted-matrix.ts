@@ -8,15 +8,18 @@ export type Failure = 'tls' | 'certificate' | 'sasl' | 'dialback' | 'stream'
 const POLICIES = ['disabled', 'optional', 'required'] as const
 const CERTIFICATES = ['missing', 'invalid', 'valid'] as const
 
-/** Every setting of one side with the given strictness: 18. */
-export function settingsOf(strict: boolean): readonly PeerSettings[] {
+function settingsOf(strict: boolean): readonly PeerSettings[] {
   return POLICIES.flatMap(tls =>
     CERTIFICATES.flatMap(certificate => [true, false].map(dialback => ({ tls, certificate, dialback, strict }))),
   )
 }
 
+/** Every setting of one side with strict validation: 18. */
+export const strictSettings: readonly PeerSettings[] = settingsOf(true)
+export const laxSettings: readonly PeerSettings[] = settingsOf(false)
+
 /** Every setting of one side: 36. */
-export const allSettings: readonly PeerSettings[] = [...settingsOf(true), ...settingsOf(false)]
+export const allSettings: readonly PeerSettings[] = [...strictSettings, ...laxSettings]
 
 interface Row {
   readonly matches: (i: PeerSettings, r: PeerSettings) => boolean

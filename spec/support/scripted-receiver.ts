@@ -37,8 +37,8 @@ export interface ReceiverOptions extends ScriptedParty {
 export class ScriptedReceiver {
   readonly visits: Visit[] = []
   readonly #me: ReceiverOptions
-  #waiting: ((stanza: XmlNode) => void)[] = []
-  #unread: XmlNode[] = []
+  readonly #unread: XmlNode[] = []
+  #waiting: { readonly from: string; resolve(stanza: XmlNode): void }[] = []
   #lastId = 0
 
   constructor(options: ReceiverOptions) {
@@ -54,11 +54,11 @@ export class ScriptedReceiver {
     })
   }
 
-  /** The next stanza of a proven pair. */
-  next(): Promise<XmlNode> {
-    const stanza = this.#unread.shift()
-    if (stanza !== undefined) return Promise.resolve(stanza)
-    return new Promise(resolve => this.#waiting.push(resolve))
+  /** The next stanza that comes from a domain, or has come and was not asked for yet. */
+  next(from: string): Promise<XmlNode> {
+    const index = this.#unread.findIndex(stanza => domainOf(stanza) === from)
+    if (index >= 0) return Promise.resolve(this.#unread.splice(index, 1)[0]!)
+    return new Promise(resolve => this.#waiting.push({ from, resolve }))
   }
 
   async #serve(visit: Visit): Promise<void> {
@@ -151,9 +151,9 @@ export class ScriptedReceiver {
       case 'presence': {
         if (visit.proof === 'none') visit.faults.push('a stanza before proof')
         visit.stanzas.push(node)
-        const waiting = this.#waiting.shift()
-        if (waiting === undefined) this.#unread.push(node)
-        else waiting(node)
+        const index = this.#waiting.findIndex(({ from }) => from === domainOf(node))
+        if (index < 0) this.#unread.push(node)
+        else this.#waiting.splice(index, 1)[0]!.resolve(node)
         return false
       }
       case 'error':
@@ -219,4 +219,8 @@ export class ScriptedReceiver {
     const { settings } = this.#me
     return settings.dialback && (stream.encrypted || settings.tls !== 'required')
   }
+}
+
+function domainOf({ attributes }: XmlNode): string {
+  return (attributes.from ?? '').replace(/^[^/]*@/, '').replace(/\/.*$/, '')
 }

@@ -99,6 +99,13 @@ export class ScriptedStream {
     this.#socket.end()
   }
 
+  /** Closes when the other side has; resolves when the connection is gone. */
+  async closeInTurn(): Promise<void> {
+    for (let event = await this.read(); event.kind !== 'closed'; event = await this.read()) {
+      if (event.kind === 'footer') this.close()
+    }
+  }
+
   cut(): void {
     this.#socket.destroy()
   }
@@ -143,6 +150,7 @@ export class ScriptedStream {
     const gone = (): void => this.#ended()
     socket.on('error', () => {})
     socket.on('data', data).on('end', end).on('end', gone).on('close', gone)
+    socket.resume()
     return () => socket.off('data', data).off('end', end).off('end', gone).off('close', gone)
   }
 

@@ -142,6 +142,11 @@ export class WirePeer {
     this.#attach()
   }
 
+  /** Reads no more, so that what is said to it piles up. */
+  stopReading(): void {
+    this.#socket.pause()
+  }
+
   /** Closes without a word. */
   hangUp(): void {
     this.#socket.destroy()
@@ -267,14 +272,36 @@ export class WireServer extends MemoryFederation {
   }
 }
 
+/** The features of a receiving side. */
+export const OFFERS = {
+  starttls: "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>",
+  external: "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>EXTERNAL</mechanism></mechanisms>",
+  dialback: "<dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback>",
+} as const
+
+export const PROCEED = "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
+
+export function features(...offers: readonly string[]): string {
+  return `<stream:features>${offers.join('')}</stream:features>`
+}
+
+/** The header of a receiving side. */
+export function reply(attributes: Readonly<Record<string, string | null>> = {}): string {
+  return header({ to: null, from: 'peer.example', id: 'their-id', ...attributes })
+}
+
 /** The server of another domain, played by a spec: what dials it becomes a peer. */
 export class WireHost {
+  readonly domain: string
+  readonly #server: WireServer
   readonly #waiting: ((peer: WirePeer) => void)[] = []
   readonly #come: WirePeer[] = []
 
-  constructor(network: MemoryNetwork, domain: string, clock: ManualClock) {
-    network.listen(domain, socket => {
-      const peer = new WirePeer(socket, clock)
+  constructor(server: WireServer, domain = 'peer.example') {
+    this.domain = domain
+    this.#server = server
+    server.network.listen(domain, socket => {
+      const peer = new WirePeer(socket, server.clock)
       const next = this.#waiting.shift()
       if (next === undefined) this.#come.push(peer)
       else next(peer)
@@ -285,6 +312,34 @@ export class WireHost {
   connection(): Promise<WirePeer> {
     const peer = this.#come.shift()
     return peer === undefined ? new Promise(resolve => this.#waiting.push(resolve)) : Promise.resolve(peer)
+  }
+
+  /** The next connection, after STARTTLS; our second header has not been said yet. */
+  async encrypted(certificate: Fixture = 'both'): Promise<WirePeer> {
+    const peer = await this.connection()
+    await peer.hears('<stream:stream ', '>')
+    await peer.say(reply({ from: this.domain }) + features(OFFERS.starttls))
+    await peer.hears('<starttls ', '/>')
+    await peer.say(PROCEED)
+    await peer.secure({ isServer: true, ...this.#server.credentialsOf(this.domain, certificate) })
+    return peer
+  }
+
+  /** The next connection over TLS, up to our second features. */
+  async secured(...offers: readonly string[]): Promise<WirePeer> {
+    const peer = await this.encrypted()
+    await peer.hears('<stream:stream ', '>')
+    await peer.say(reply({ from: this.domain }) + features(...(offers.length === 0 ? [OFFERS.dialback] : offers)))
+    return peer
+  }
+
+  /** The next connection over TLS, whose first request for a pair is granted. */
+  async accepting(): Promise<WirePeer> {
+    const peer = await this.secured()
+    const request = await peer.hears('<db:result ', '</db:result>')
+    const local = /from='([^']*)'/.exec(request)![1]
+    await peer.say(`<db:result from='${this.domain}' to='${local}' type='valid'/>`)
+    return peer
   }
 
   /** Connections that nobody has taken. */

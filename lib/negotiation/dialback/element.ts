@@ -40,16 +40,18 @@ export function readDialback(element: Element, localName: string): DialbackEleme
   }
 }
 
+/** A name is left out only of an error about a request that lacks it. */
 interface Names {
-  readonly from: string
-  readonly to: string
+  readonly from?: string | undefined
+  readonly to?: string | undefined
   /** Present for `db:verify`. */
   readonly id?: string | undefined
 }
 
 function open(step: string, { from, to, id }: Names): string {
-  const idText = id === undefined ? '' : ` id='${escapeAttribute(id)}'`
-  return `<db:${step} xmlns:db='${NS_DIALBACK}' from='${escapeAttribute(from)}' to='${escapeAttribute(to)}'${idText}`
+  const optional = (name: string, value: string | undefined): string =>
+    value === undefined ? '' : ` ${name}='${escapeAttribute(value)}'`
+  return `<db:${step} xmlns:db='${NS_DIALBACK}'${optional('from', from)}${optional('to', to)}${optional('id', id)}`
 }
 
 /** `<db:result>` or `<db:verify>` that carries a key. */
