@@ -64,7 +64,7 @@ async function prepare(directory: string, domain: string, identity: Identity, dn
     'ximss.listener.port': 'any',
     'tls.trust': join(directory, 'root.pem'),
     'dns.servers': `127.0.0.1:${dnsPort}`,
-    'log.level': 'warn',
+    'log.level': 'error',
   }
   return Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`])
 }

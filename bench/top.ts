@@ -30,8 +30,11 @@ function main(file: string): void {
     total += time
     times.set(name, (times.get(name) ?? 0) + time)
   }
-  const sorted = [...times].sort(([, a], [, b]) => b - a).slice(0, SHOWN)
-  for (const [name, time] of sorted) console.log(`${((100 * time) / total).toFixed(1).padStart(5)} %  ${name}`)
+  const lines = [...times]
+    .sort(([, a], [, b]) => b - a)
+    .slice(0, SHOWN)
+    .map(([name, time]) => `${((100 * time) / total).toFixed(1).padStart(5)} %  ${name}\n`)
+  process.stdout.write(lines.join(''))
 }
 
 const [file] = process.argv.slice(2)

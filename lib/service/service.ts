@@ -253,7 +253,10 @@ class ComityService implements Service {
   }
 
   #changed({ key, takesEffect, value, previous }: Change): void {
-    if (key === 'xmpp.domains') this.#domains.replace(this.#settings.get('xmpp.domains'))
+    if (key === 'xmpp.domains') {
+      this.#domains.replace(this.#settings.get('xmpp.domains'))
+      this.#endStrangers()
+    }
     if (key === 'xmpp.domains' || key.startsWith('tls.')) {
       this.#later(async () => {
         await this.#parts.identity.reload()
@@ -282,6 +285,15 @@ class ComityService implements Service {
         }
       }
     })
+  }
+
+  /** Nobody speaks for a domain that is not served any more. */
+  #endStrangers(): void {
+    for (const { id, account } of this.#ximss.snapshot()) {
+      const domain = this.#jids.parse(account)?.domain
+      if (domain === undefined || this.#domains.serves(domain)) continue
+      this.#ximss.sessions.close(id, `the domain ${domain} is no longer served here`)
+    }
   }
 
   /** One after the other; a failure is told and leaves the rest as it is. */

@@ -41,6 +41,11 @@ interface Opened {
 
 /** From a domain to a stream that is as safe as the rules demand and has proven nothing yet. */
 export async function reach(options: AttemptOptions): Promise<OutgoingStream> {
+  return (await reachSince(options))[0]
+}
+
+/** The same with the time at which its socket was connected. */
+async function reachSince(options: AttemptOptions): Promise<readonly [OutgoingStream, number]> {
   const { context, connect, pair, rules, trace, signal, provenLately } = options
   const { clock, settings } = context
   const opened = await connect<Opened>({
@@ -73,9 +78,10 @@ export async function reach(options: AttemptOptions): Promise<OutgoingStream> {
   const deadline = proofDeadline(options, opened.connectedAt, signal)
   try {
     const secured = await secureStream(opened.stream, opened.header, initiate(options, deadline.signal))
-    return options.wrap(opened.stream, secured)
+    return [options.wrap(opened.stream, secured), opened.connectedAt]
   } catch (error) {
-    if (deadline.signal.aborted) opened.stream.abort({ kind: 'deadline', detail: trace.waitingFor })
+    // Still open: time is over, or a mistake of ours. Whatever else went wrong has closed it.
+    if (opened.stream.open) opened.stream.abort({ kind: 'deadline', detail: trace.waitingFor })
     throw error
   } finally {
     deadline.done()
@@ -93,20 +99,30 @@ export async function attempt(
   options: AttemptOptions,
   spare?: OutgoingStream,
 ): Promise<readonly [OutgoingStream, Proof]> {
-  const stream = spare ?? (await reach(options))
+  const [stream, since] = spare === undefined ? await reachSince(options) : [spare, options.context.clock.now()]
   try {
-    return [stream, await prove(stream, options, true)]
+    return [stream, await prove(stream, options, since, true)]
   } catch (error) {
+    const lost = error instanceof ExternalRefused || (error instanceof StreamEnd && closedByPeer(error))
+    if (spare !== undefined && lost) {
+      options.trace.note('reuse', { refused: 'the stream was closed', next: 'a new connection' })
+      return await attempt(options)
+    }
     if (!(error instanceof ExternalRefused)) throw error
     options.trace.note('external', { refused: 'the stream was closed', next: 'dialback on a new connection' })
-    const again = await reach(options)
-    return [again, await prove(again, options, false)]
+    const [again, sinceAgain] = await reachSince(options)
+    return [again, await prove(again, options, sinceAgain, false)]
   }
 }
 
-async function prove(stream: OutgoingStream, options: AttemptOptions, mayUseExternal: boolean): Promise<Proof> {
-  const { context, pair, rules, trace, signal } = options
-  const deadline = proofDeadline(options, context.clock.now(), signal)
+async function prove(
+  stream: OutgoingStream,
+  options: AttemptOptions,
+  since: number,
+  mayUseExternal: boolean,
+): Promise<Proof> {
+  const { pair, rules, trace, signal } = options
+  const deadline = proofDeadline(options, since, signal)
   const { secured } = stream
   const offersDialback = rules.dialback && dialbackOffered(secured)
   let externalRefused = false
@@ -145,6 +161,8 @@ async function prove(stream: OutgoingStream, options: AttemptOptions, mayUseExte
     return 'dialback'
   } catch (error) {
     if (stream.usable) stream.close({ kind: 'dialback', detail: 'not proven' })
+    // While SASL was read in straight lines nobody else was told of an end.
+    stream.listen()
     throw error
   } finally {
     deadline.done()

@@ -173,9 +173,12 @@ export class OutgoingSession implements Route, Carried {
   #restUntil(rest: Rest): void {
     if (this.#state === 'idle') this.#move('resting')
     this.#cancelRest?.()
-    this.#cancelRest = this.#context.clock.after(Math.max(0, rest.until - this.#context.clock.now()), () =>
-      this.#restOver(),
-    )
+    this.#cancelRest = this.#context.clock.after(Math.max(0, rest.until - this.#context.clock.now()), () => {
+      // Another pair of the domain may have failed meanwhile.
+      const later = this.rest
+      if (later === undefined) this.#restOver()
+      else this.#restUntil(later)
+    })
   }
 
   #restOver(): void {

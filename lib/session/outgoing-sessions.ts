@@ -306,7 +306,7 @@ export class OutgoingSessions {
         waiting: session.waiting,
         stanzas: stream?.sent ?? 0,
         connectedMs: stream === undefined ? 0 : stream.connectedMs,
-        lastFailure: session.attempts.filter(({ mends }) => mends !== 'nobody').at(-1)?.outcome ?? '',
+        lastFailure: session.attempts.filter(({ outcome }) => !outcome.startsWith('established')).at(-1)?.outcome ?? '',
         restMs: rest === undefined ? 0 : Math.max(0, rest.until - now),
       }
     })

@@ -195,6 +195,7 @@ export class Stanza {
     if (this.id !== undefined) all.push(['id', this.id])
     if (this.type !== undefined) all.push(['type', this.type])
     if (this.lang !== undefined) all.push(['xml:lang', this.lang])
+    if (this.extra.length === 0) return all
     const declared = new Set(['', 'xml'])
     for (const { prefix, name, namespace, value } of this.extra) {
       if (!declared.has(prefix)) all.push([`xmlns:${prefix}`, namespace])

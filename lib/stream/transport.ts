@@ -191,7 +191,7 @@ export class Transport {
 
   readonly #taken = (error?: Error | null): void => {
     const upTo = this.#underway.shift()
-    if (error || upTo === undefined) return
+    if (error || upTo === undefined || this.#ended) return
     if (this.#cancelStall !== undefined) {
       this.#cancelStall()
       this.#cancelStall = undefined
@@ -242,8 +242,8 @@ function handshake(
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     const settle = (): void => {
-      socket.off(done, secured).off('error', failed).off('_tlsError', failed).off('close', closed)
-      raw.off('close', closed).off('error', failed)
+      socket.off(done, secured).off('error', failed).off('_tlsError', failed).off('end', closed).off('close', closed)
+      raw.off('end', closed).off('close', closed).off('error', failed)
       signal.removeEventListener('abort', aborted)
     }
     const secured = (): void => {
@@ -259,8 +259,8 @@ function handshake(
       settle()
       reject(signal.reason)
     }
-    socket.on(done, secured).on('error', failed).on('_tlsError', failed).on('close', closed)
-    raw.on('close', closed).on('error', failed)
+    socket.on(done, secured).on('error', failed).on('_tlsError', failed).on('end', closed).on('close', closed)
+    raw.on('end', closed).on('close', closed).on('error', failed)
     signal.addEventListener('abort', aborted)
     if (signal.aborted) aborted()
   })

@@ -37,7 +37,10 @@ describe('attacks on XML and stream', () => {
   for (const [state, reach] of states) {
     it(`DTD and entity expansion (CVE-2011-2205, CVE-2022-0217, CVE-2024-8176), ${state}: restricted-xml`, async () => {
       const lol = Array.from({ length: 9 }, (_, i) => `<!ENTITY l${i + 1} "${`&l${i};`.repeat(10)}">`).join('')
-      for (const text of [`<!DOCTYPE l [<!ENTITY l0 "lol">${lol}]>`, "<!DOCTYPE s SYSTEM 'file:///etc/passwd'>", '<x a="&l9;"/>', '<x>&l9;</x>']) {
+      const texts = [`<!DOCTYPE l [<!ENTITY l0 "lol">${lol}]>`, "<!DOCTYPE s SYSTEM 'file:///etc/passwd'>", '<x a="&l9;"/>']
+      // Before the header the start tag alone ends the stream.
+      if (['behind the header', 'at SASL', 'established'].includes(state)) texts.push("<x xmlns='u'>&l9;</x>")
+      for (const text of texts) {
         serve()
         const peer = await reach()
         await peer.say(text)
@@ -66,7 +69,6 @@ describe('attacks on XML and stream', () => {
   describe('stanza smuggling (CVE-2022-22784)', () => {
     for (const text of [
       `<message ${PAIR} id='1'><body>a</body></message><\u0000message ${PAIR} id='2'/>`,
-      `<message ${PAIR} id='1'><body>\ud83d</body>`,
       `<message ${PAIR} id='1'/><message\u00a0${PAIR} id='2'/>`,
       `<message ${PAIR} id='1'/></message><message ${PAIR} id='2'/>`,
       `<message ${PAIR} id='1'/></stream:stream ><message ${PAIR} id='2'/>`,
@@ -93,7 +95,7 @@ describe('attacks on XML and stream', () => {
     await peer.say(`<iq ${PAIR} type='get' id='${evil}' xmlns:p='urn:x' p:q='${evil}'/>`)
     const far = await host.accepting()
     const bounce = await far.hears('<iq ', '</iq>')
-    expect(bounce).to.not.include('<message').and.to.include("type='error'")
+    expect(bounce).to.include("type='error'").and.not.to.include('<message')
     await peer.say(`<x${'y'.repeat(50)}:z/>`)
     expect(await peer.fails('not-well-formed')).to.not.include('yyyy')
   })
@@ -146,7 +148,7 @@ describe('attacks on XML and stream', () => {
       const peer = await reach()
       await peer.say(request)
       await peer.fails('unsupported-stanza-type')
-      expect(peer.heard).to.not.include('compression')
+      expect(peer.heard).to.not.include('<compression')
       await server.stop()
     }
   })

@@ -198,6 +198,41 @@ describe('attacks on the transport', () => {
     })
   })
 
+  describe('a cut in the middle of a handshake', () => {
+    const begun = [Buffer.alloc(0), Buffer.of(0x16), Buffer.of(0x16, 0x03, 0x01, 0x00, 0x20, 0x01), Buffer.from('plain text')]
+    for (const [i, bytes] of begun.entries()) {
+      it(`does no harm to the receiving side (${bytes.length} bytes in)`, async () => {
+        serve()
+        const peer = server.peer()
+        await peer.say(header())
+        await peer.hears('</stream:features>')
+        await peer.say(STARTTLS)
+        await peer.hears('<proceed ', '/>')
+        await peer.say(bytes)
+        if (i % 2 === 0) await turns(3)
+        peer.hangUp()
+        await turns()
+        expect(server.incoming.size).to.equal(0)
+        expect(server.clock.waiting).to.equal(0)
+      })
+
+      it(`does no harm to the initiating side (${bytes.length} bytes in)`, async () => {
+        serve()
+        const host = new WireHost(server)
+        server.send('b@here.example', 'a@peer.example', 'hello')
+        const peer = await host.connection()
+        await peer.say(reply() + features(OFFERS.starttls))
+        await peer.hears('<starttls ', '/>')
+        await peer.say(PROCEED)
+        await turns(3)
+        await peer.say(bytes)
+        peer.hangUp()
+        await server.next(({ isError }) => isError)
+        expect(outcome()).to.match(/^tls: handshake-failed/)
+      })
+    }
+  })
+
   describe('request forgery by names (RFC 6120 §13.9)', () => {
     const names = ['127.0.0.1', '[::1]', '[2001:db8::1]', '169.254.169.254', '1.2', '0x7f000001', 'peer.example:5222', `${'a'.repeat(300)}.example`, 'a..example', '-']
     for (const name of names) {

@@ -476,6 +476,46 @@ describe('the receiving side', () => {
     })
   })
 
+  describe('several streams', () => {
+    it('several streams of one pair are welcome at once, and one may end', async () => {
+      serve()
+      const peers = [await server.authenticated(), await server.authenticated(), await server.authenticated()]
+      for (const [i, peer] of peers.entries()) {
+        await peer.say(`<message from='a@peer.example' to='b@here.example' id='${i}'/>`)
+        expect((await server.next()).id).to.equal(`${i}`)
+        peer.hangUp()
+      }
+    })
+
+    it('both dial at once: two one-way streams', async () => {
+      serve()
+      const host = new WireHost(server)
+      server.send('b@here.example', 'a@peer.example', 'ours')
+      const [incoming, outgoing] = await Promise.all([server.authenticated(), host.accepting()])
+      await outgoing.hears('ours')
+      await incoming.say("<message from='a@peer.example' to='b@here.example' id='theirs'/>")
+      expect((await server.next()).id).to.equal('theirs')
+      expect(proofs()).to.have.members(['incoming here.example → peer.example external', 'outgoing here.example → peer.example dialback'])
+    })
+
+    it('system-shutdown on every stream when the service stops', async () => {
+      serve()
+      const host = new WireHost(server)
+      server.send('b@here.example', 'a@peer.example', 'hello')
+      const outgoing = await host.accepting()
+      await outgoing.hears('hello')
+      const peers = [server.peer(), await server.secured(), await server.authenticated()]
+      await peers[0]!.say(header())
+      await peers[0]!.hears('</stream:features>')
+      const never = new AbortController().signal
+      const stopped = Promise.all([server.incoming.stop(never), server.outgoing.stop(never)])
+      for (const peer of [...peers, outgoing]) await peer.hears('<stream:error><system-shutdown ', '</stream:stream>')
+      server.clock.advance(1000)
+      await stopped
+      await server.peer().cut()
+    })
+  })
+
   describe('dialback, authoritative role (XEP-0220 §2.2)', () => {
     const ask = (attributes: string, key = 'k'): string => `<db:verify ${attributes}>${key}</db:verify>`
     const NAMES = "from='peer.example' to='here.example'"

@@ -49,6 +49,8 @@ describe('settings changed while a service runs', () => {
     expect(await heard(olga))
       .to.include('iqid="early"')
       .and.include('type="error"')
+    const [resting] = await north.sessions('s2s-out')
+    expect(resting?.state).to.match(/^resting; next try in \d+ s; last: tcp: no-server/)
     await north.property('xmpp.server.socket.remotePort', south.serverPort)
     say(olga, 'ivo@south.example', 'late')
     expect(await heard(ivo)).to.include('<body>late</body>')
@@ -79,6 +81,26 @@ describe('settings changed while a service runs', () => {
     const stillThere = await south.user('eva')
     say(olga, 'eva@south.example', 'hello south')
     expect(await heard(stillThere)).to.include('<body>hello south</body>')
+  })
+
+  it('a user of a domain that is served no more is told bye, those of others stay', async () => {
+    const domains = ['north.example', 'west.example']
+    const north = await world.member('north.example', { 'xmpp.domains': domains }, domains)
+    await north.start()
+    const south = await world.running('south.example')
+    const [olga, wim, ivo] = [
+      await north.user('olga'),
+      await north.user('wim', 'west.example'),
+      await south.user('ivo'),
+    ]
+    say(wim, 'ivo@south.example', 'hello')
+    expect(await heard(ivo)).to.include('peer="wim@west.example"')
+    await north.property('xmpp.domains', ['north.example'])
+    expect(await wim.nextWith('<bye')).to.include('no longer served')
+    await wim.closed
+    expect((await north.sessions('s2s-out')).map(row => row.subject)).to.deep.equal([])
+    say(olga, 'ivo@south.example', 'still here')
+    expect(await heard(ivo)).to.include('peer="olga@north.example"')
   })
 
   it('another port opens a new listener at once, and the streams that came by the old one live on', async () => {

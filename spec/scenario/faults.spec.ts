@@ -22,7 +22,13 @@ describe('whole services when things go wrong', () => {
   })
 
   /** North, and south behind a proxy, with a user each. */
-  async function throughProxy(): Promise<{ north: Member; south: Member; olga: XimssClient; ivo: XimssClient; link: Proxy }> {
+  async function throughProxy(): Promise<{
+    north: Member
+    south: Member
+    olga: XimssClient
+    ivo: XimssClient
+    link: Proxy
+  }> {
     const north = await world.running('north.example', { 'xmpp.server.backoff.initial': '100ms' })
     const south = await world.running('south.example')
     const link = await Proxy.open(south.serverPort)
@@ -50,7 +56,8 @@ describe('whole services when things go wrong', () => {
     await heard(ivo)
     link.stop()
     const filler = 'x'.repeat(1000)
-    for (let i = 0; i < 500; i++) olga.send(`<sendIM id="say" peer="ivo@south.example" type="chat" iqid="m${i}">${filler}</sendIM>`)
+    for (let i = 0; i < 500; i++)
+      olga.send(`<sendIM id="say" peer="ivo@south.example" type="chat" iqid="m${i}">${filler}</sendIM>`)
     await olga.request('noop')
     link.cut()
     await north.log.first('pair-lost')
@@ -83,10 +90,9 @@ describe('whole services when things go wrong', () => {
     await heard(ivo)
     link.stop()
     const filler = 'x'.repeat(50_000)
-    for (let i = 0; i < 300; i++) olga.send(`<sendIM id="s${i}" peer="ivo@south.example" type="chat" iqid="m${i}">${filler}</sendIM>`)
-    // The first request that is held back is answered after those before it.
-    const rows = async (): Promise<string> => (await north.sessions('ximss'))[0]?.state ?? ''
-    while ((await rows()) !== 'sendIM') await new Promise(resolve => setImmediate(resolve))
+    for (let i = 0; i < 300; i++)
+      olga.send(`<sendIM id="s${i}" peer="ivo@south.example" type="chat" iqid="m${i}">${filler}</sendIM>`)
+    await heldBack(north)
     say(eva, 'olga@north.example', 'meanwhile')
     say(eva, 'eva@north.example', 'me')
     expect(idOf(await heard(eva))).to.equal('me')
@@ -94,6 +100,32 @@ describe('whole services when things go wrong', () => {
     for (let i = 0; i < 300; i++) expect(idOf(await heard(ivo))).to.equal(`m${i}`)
     const { counters, waiting } = outgoingOf(north)
     expect([waiting, counters.refused]).to.deep.equal([0, 0])
+  })
+
+  it('a peer that does not read cannot hold up the stop, and what it did not take is accounted for', async () => {
+    const { north, olga, ivo, link } = await throughProxy()
+    say(olga, 'ivo@south.example', 'first')
+    await heard(ivo)
+    link.stop()
+    const filler = 'x'.repeat(50_000)
+    for (let i = 0; i < 300; i++)
+      olga.send(`<sendIM id="s${i}" peer="ivo@south.example" type="chat" iqid="m${i}">${filler}</sendIM>`)
+    await heldBack(north)
+    const { counters } = outgoingOf(north)
+    await north.service.stop()
+    expect(counters.refused).to.be.greaterThan(0)
+    expect(counters.accepted).to.equal(counters.delivered + counters.refused)
+  })
+
+  it('a client that does not read cannot hold up the stop', async () => {
+    const north = await world.running('north.example')
+    const [olga, eva] = [await north.user('olga'), await north.user('eva')]
+    eva.pause()
+    const filler = 'x'.repeat(50_000)
+    for (let i = 0; i < 60; i++) olga.send(`<sendIM id="say" peer="eva@north.example" type="chat">${filler}</sendIM>`)
+    await olga.request('noop')
+    await north.service.stop()
+    expect(north.log.all('service-stopped')).to.have.length(1)
   })
 
   it('promise 4: beyond xmpp.server.outgoing.queue the newest is refused, with resource-constraint', async () => {
@@ -151,7 +183,9 @@ describe('whole services when things go wrong', () => {
     say(ivo, 'olga@north.example', 'hello back')
     expect(await heard(olga)).to.include('<body>hello back</body>')
     for (const member of members) {
-      expect((await member.sessions('s2s-out')).map(row => row.state)).to.deep.equal(['established by dialback; TLSv1.3'])
+      expect((await member.sessions('s2s-out')).map(row => row.state)).to.deep.equal([
+        'established by dialback; TLSv1.3',
+      ])
     }
   })
 })
@@ -164,4 +198,11 @@ function outgoingOf(member: Member): Federation['outgoing'] {
   const { federation } = member.service as unknown as { federation: unknown }
   if (!(federation instanceof Federation)) throw new Error('no federation in the service')
   return federation.outgoing
+}
+
+/** Waits until whoever writes to south is held back. */
+async function heldBack(member: Member): Promise<void> {
+  const outgoing = outgoingOf(member)
+  while (outgoing.session('north.example', 'south.example')?.congestion === undefined)
+    await new Promise(resolve => setImmediate(resolve))
 }

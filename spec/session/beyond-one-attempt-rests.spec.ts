@@ -43,6 +43,22 @@ describe('the queue and the rests of an outgoing session', () => {
     expect([accepted, delivered, refused, scene.server.outgoing.waiting]).to.deep.equal([3, 0, 3, 0])
   })
 
+  it('a queue is full by size, too', async () => {
+    start()
+    scene.receiver({ interrupt: step => step === 'header' })
+    scene.send('1')
+    const size = scene.server.outgoing.session(HERE, THERE)!.waitingBytes
+    await settled()
+    scene.clock.advance(10_000)
+    await scene.bounce()
+    await scene.stop()
+    start({ settings: { queueBytes: 2 * size } })
+    scene.receiver({ interrupt: step => step === 'header' })
+    for (const id of ['1', '2', '3']) scene.send(id)
+    expect((await scene.bounce()).id).to.equal('3')
+    expect(scene.server.outgoing.waiting).to.equal(2)
+  })
+
   it('RFC 6120 §10.1: order is kept across set-up, and every stanza is counted', async () => {
     start()
     const far = scene.receiver({
@@ -149,6 +165,24 @@ describe('the queue and the rests of an outgoing session', () => {
       scene.send('two', 'also.example')
       expect((await scene.bounce()).id).to.equal('two')
       expect(scene.network.dialed.get(THERE)).to.equal(1)
+    })
+
+    it('RFC 6120 §3.2.1: a rest that has grown because of another pair holds for all', async () => {
+      start({ domains: [HERE, 'also.example'], settings: { backoffInitialMs: 4000 } })
+      scene.send('one')
+      scene.send('one', 'also.example')
+      await scene.bounce()
+      await scene.bounce()
+      scene.send('two')
+      await settled()
+      const row = scene.server.outgoing.rows().find(({ local }) => local === HERE)!
+      expect(row.state).to.equal('resting')
+      scene.clock.advance(row.restMs - 1)
+      await settled()
+      expect(scene.network.dialed.get(THERE)).to.equal(2)
+      scene.clock.advance(1)
+      await settled()
+      expect(scene.network.dialed.get(THERE)).to.equal(3)
     })
 
     it('RFC 6120 §4.7: tries again at once when the domain proves itself to us', async () => {

@@ -185,6 +185,21 @@ describe('an outgoing session', () => {
       }
     })
 
+    it('RFC 6120 §5.4.3.3: a handshake that does not get on ends with its time', async () => {
+      let proceeded = (): void => {}
+      const waiting = new Promise<void>(resolve => (proceeded = resolve))
+      interruptAt('starttls', ({ stream }) => {
+        stream.send("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+        proceeded()
+      })
+      const told = scene.twoBounces()
+      await waiting
+      await settled()
+      scene.clock.advance(10_000)
+      expect(await told).to.equal(`${TIMEOUT} wait`)
+      expect(scene.outcomes()).to.deep.equal(['deadline: TLS handshake'])
+    })
+
     it('RFC 6120 §6.3.1: a peer that offers nothing', async () => {
       start()
       scene.receiver({ settings: { ...GOOD, tls: 'disabled' } })

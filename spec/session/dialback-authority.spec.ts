@@ -1,3 +1,4 @@
+import type { SecureContext } from 'node:tls'
 import { expect } from 'chai'
 import { TestAuthority } from '../support/authority.js'
 import { scriptedAttempt } from '../support/scripted-initiator.js'
@@ -13,15 +14,19 @@ describe('Server Dialback with a third party', () => {
 
   afterEach(() => scene.stop())
 
-  /** A stream to our server, through TLS without a certificate, with its features read. */
-  async function opened(from = THERE, to = HERE): Promise<{ stream: ScriptedStream; id: string }> {
+  /** A stream to our server, through TLS, with its features read. */
+  async function opened(
+    from = THERE,
+    to = HERE,
+    certificate?: SecureContext,
+  ): Promise<{ stream: ScriptedStream; id: string }> {
     const stream = new ScriptedStream(scene.network.connect(to)!)
     stream.open({ from, to })
     await stream.expect('stream')
     await stream.expect('features')
     stream.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
     await stream.expect('proceed')
-    await stream.startTls('client', undefined, to)
+    await stream.startTls('client', certificate, to)
     stream.open({ from, to })
     const header = await stream.expect('stream')
     await stream.expect('features')
@@ -267,6 +272,40 @@ describe('Server Dialback with a third party', () => {
         expect(scene.server.proven).to.deep.equal([])
       })
     }
+  })
+
+  describe('a certificate beside the request', () => {
+    async function withCertificate(rules: object): Promise<{ stream: ScriptedStream; id: string }> {
+      scene = new Scene(authority, { rules })
+      return await opened(THERE, HERE, scene.party(THERE).certificates.context(THERE, GOOD))
+    }
+
+    it('XEP-0220 §2.6: that verifies for the very name is proof enough; nobody is asked', async () => {
+      const { stream, id } = await withCertificate({})
+      request(stream, id)
+      expect(answerOf(await stream.expect('result'))).to.equal('valid')
+      expect(scene.server.proven.map(({ proof }) => proof)).to.deep.equal(['certificate'])
+      expect(scene.network.dialed.get(THERE)).to.equal(undefined)
+      stream.cut()
+    })
+
+    it('XEP-0220 §2.6: that does not verify for the name ends the request where validation is strict', async () => {
+      const { stream, id } = await withCertificate({})
+      scene.receiver({ domain: 'second.example' })
+      request(stream, id, 'second.example')
+      expect(answerOf(await stream.expect('result'))).to.equal('error not-authorized')
+      expect(scene.network.dialed.get('second.example')).to.equal(undefined)
+      stream.cut()
+    })
+
+    it('XEP-0220 §2.6: and counts for nothing where it is lax', async () => {
+      const { stream, id } = await withCertificate({ strict: false })
+      scene.receiver({ domain: 'second.example' })
+      request(stream, id, 'second.example')
+      expect(answerOf(await stream.expect('result'))).to.equal('valid')
+      expect(scene.server.proven.map(({ proof }) => proof)).to.include('dialback')
+      stream.cut()
+    })
   })
 
   describe('as the authoritative server', () => {

@@ -2,27 +2,27 @@ import { expect } from 'chai'
 import { TestAuthority } from '../support/authority.js'
 import { MemoryNetwork } from '../support/memory-federation.js'
 import { Arena } from '../support/scripted-arena.js'
-import { InitiatorCase, OwnCase, ReceiverCase } from '../support/scripted-case.js'
+import {
+  type CaseKind,
+  InitiatorCase,
+  OwnCase,
+  pairs,
+  playAll,
+  ReceiverCase,
+  type Sides,
+} from '../support/scripted-case.js'
 import { LoopbackNetwork } from '../support/scripted-loopback.js'
 import {
   allSettings,
   expectedOutcome,
   expectedWithOwnServer,
   laxSettings,
-  type Outcome,
   strictSettings,
   tally,
 } from '../support/scripted-matrix.js'
 import { type PeerSettings, ScriptedCertificates } from '../support/scripted-party.js'
 
 const policies = ['disabled', 'optional', 'required'] as const
-
-type Sides = readonly [initiator: PeerSettings, receiver: PeerSettings]
-type CaseKind = typeof InitiatorCase | typeof ReceiverCase | typeof OwnCase
-
-function pairs(initiators: readonly PeerSettings[], receivers: readonly PeerSettings[]): readonly Sides[] {
-  return initiators.flatMap(i => receivers.map(r => [i, r] as const))
-}
 
 function withPolicies(cases: readonly Sides[], i: PeerSettings['tls'], r: PeerSettings['tls']): readonly Sides[] {
   return cases.filter(([initiator, receiver]) => initiator.tls === i && receiver.tls === r)
@@ -71,9 +71,6 @@ describe('the rule of the policy matrix', () => {
   })
 })
 
-/** Enough to keep two processors busy with handshakes; more would only add to what is held at once. */
-const AT_ONCE = 12
-
 describe('the policy matrix', () => {
   const authority = new TestAuthority()
   const certificates = new ScriptedCertificates(authority)
@@ -86,18 +83,7 @@ describe('the policy matrix', () => {
   ): Promise<string> {
     const arena = new Arena({ authority, certificates, network, confirms })
     const rule = confirms === 'other' ? expectedOutcome : expectedWithOwnServer
-    const outcomes: Outcome[] = []
-    const faults: string[] = []
-    const left = [...cases]
-    const worker = async (): Promise<void> => {
-      for (let sides = left.pop(); sides !== undefined; sides = left.pop()) {
-        const observed = await new kind(arena, ...sides, rule(...sides)).run()
-        outcomes.push(observed.outcome)
-        faults.push(...observed.faults)
-      }
-    }
-    await Promise.all(Array.from({ length: AT_ONCE }, worker))
-    await arena.stop()
+    const { outcomes, faults } = await playAll(arena, kind, cases, rule)
     expect(faults, `\n${faults.join('\n')}\n`).to.deep.equal([])
     return tally(outcomes)
   }

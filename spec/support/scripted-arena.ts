@@ -2,7 +2,6 @@ import type { TestAuthority } from './authority.js'
 import { ManualClock } from './manual-clock.js'
 import { MemoryFederation, type MemoryNetwork } from './memory-federation.js'
 import { ScriptedLog } from './scripted-log.js'
-import { allSettings } from './scripted-matrix.js'
 import { fixtureOf, type PeerSettings, type ScriptedCertificates, type ScriptedParty } from './scripted-party.js'
 import { ScriptedReceiver } from './scripted-receiver.js'
 
@@ -26,11 +25,15 @@ export interface OwnServer {
 
 /** The initiating domain of a side's settings, and the receiving one. */
 export function northOf(settings: PeerSettings): string {
-  return `north${allSettings.indexOf(settings)}.example`
+  return `${labelOf(settings)}.north.example`
 }
 
 export function southOf(settings: PeerSettings): string {
-  return `south${allSettings.indexOf(settings)}.example`
+  return `${labelOf(settings)}.south.example`
+}
+
+function labelOf({ tls, certificate, fixture, dialback, strict }: PeerSettings): string {
+  return [tls, fixture ?? certificate, dialback ? 'dialback' : 'none', strict ? 'strict' : 'lax'].join('-')
 }
 
 /**

@@ -186,3 +186,37 @@ export class OwnCase extends Case {
     return { outcome, encrypted }
   }
 }
+
+export type CaseKind = typeof InitiatorCase | typeof ReceiverCase | typeof OwnCase
+
+export type Sides = readonly [initiator: PeerSettings, receiver: PeerSettings]
+
+/** Every initiating side with every receiving one. */
+export function pairs(initiators: readonly PeerSettings[], receivers: readonly PeerSettings[]): readonly Sides[] {
+  return initiators.flatMap(i => receivers.map(r => [i, r] as const))
+}
+
+/** Enough to keep two processors busy with handshakes; more would only add to what is held at once. */
+const AT_ONCE = 12
+
+/** Plays many cases, some at a time, and stops the arena. */
+export async function playAll(
+  arena: Arena,
+  kind: CaseKind,
+  cases: readonly Sides[],
+  rule: (i: PeerSettings, r: PeerSettings) => Expected,
+): Promise<{ readonly outcomes: readonly Outcome[]; readonly faults: readonly string[] }> {
+  const outcomes: Outcome[] = []
+  const faults: string[] = []
+  const left = [...cases]
+  const worker = async (): Promise<void> => {
+    for (let sides = left.pop(); sides !== undefined; sides = left.pop()) {
+      const observed = await new kind(arena, ...sides, rule(...sides)).run()
+      outcomes.push(observed.outcome)
+      faults.push(...observed.faults)
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, worker))
+  await arena.stop()
+  return { outcomes, faults }
+}

@@ -109,6 +109,6 @@ export function tally(outcomes: Iterable<Outcome>): string {
   return Object.values(counts).join('/')
 }
 
-export function describeSettings({ tls, certificate, dialback, strict }: PeerSettings): string {
-  return `${tls}, certificate ${certificate}, ${dialback ? 'dialback' : 'no dialback'}, ${strict ? 'strict' : 'lax'}`
+export function describeSettings({ tls, certificate, fixture, dialback, strict }: PeerSettings): string {
+  return `${tls}, certificate ${fixture ?? certificate}, ${dialback ? 'dialback' : 'no dialback'}, ${strict ? 'strict' : 'lax'}`
 }

@@ -10,20 +10,25 @@ export interface PeerSettings {
   readonly certificate: 'missing' | 'invalid' | 'valid'
   readonly dialback: boolean
   readonly strict: boolean
+  /** Which certificate it is, where `certificate` says too little; it must agree with that. */
+  readonly fixture?: Fixture
 }
 
 const FIXTURES = { missing: null, invalid: 'expired', valid: 'both' } as const satisfies Record<string, Fixture | null>
 
-/** The certificate fixture of a certificate state. */
-export function fixtureOf({ certificate }: PeerSettings): Fixture | null {
-  return FIXTURES[certificate]
+/** The certificate fixture of a side: the base fixture of its state unless it names another. */
+export function fixtureOf({ certificate, fixture }: PeerSettings): Fixture | null {
+  return fixture ?? FIXTURES[certificate]
 }
+
+/** The fixtures that verify. */
+export const GOOD_FIXTURES: readonly Fixture[] = ['both', 'server-auth-only']
 
 /** Which certificates exist and which of them are good: a scripted peer knows, where a server has to judge. */
 export class ScriptedCertificates {
   readonly #authority: TestAuthority
   readonly #contexts = new Map<string, SecureContext>()
-  readonly #good = new Map<string, string>()
+  readonly #good = new Map<string, readonly string[]>()
 
   constructor(authority: TestAuthority) {
     this.#authority = authority
@@ -44,10 +49,12 @@ export class ScriptedCertificates {
   isGood(domain: string, fingerprint: string | undefined): boolean {
     let good = this.#good.get(domain)
     if (good === undefined) {
-      good = new X509Certificate(this.#authority.issue(domain, 'both').cert).fingerprint256
+      good = GOOD_FIXTURES.map(
+        fixture => new X509Certificate(this.#authority.issue(domain, fixture).cert).fingerprint256,
+      )
       this.#good.set(domain, good)
     }
-    return fingerprint === good
+    return fingerprint !== undefined && good.includes(fingerprint)
   }
 }
 

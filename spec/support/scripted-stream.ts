@@ -99,11 +99,23 @@ export class ScriptedStream {
     this.#socket.end()
   }
 
-  /** Closes when the other side has; resolves when the connection is gone. */
-  async closeInTurn(): Promise<void> {
+  /** Closes when the other side has; gives the stream error that came, if any, when the connection is gone. */
+  async closeInTurn(): Promise<string | undefined> {
+    let error: string | undefined
     for (let event = await this.read(); event.kind !== 'closed'; event = await this.read()) {
       if (event.kind === 'footer') this.close()
+      if (event.kind === 'element' && event.node.name === 'error') error = event.node.children[0]?.name
     }
+    return error
+  }
+
+  /** Reads nothing until told to go on. */
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    this.#socket.resume()
   }
 
   cut(): void {
