@@ -39,7 +39,10 @@ export class Backoff {
     const { rests } = consequenceOf(reason)
     if (rests === 'nothing') return undefined
     const key = rests === 'domain' ? pair.remote : pair.key
-    const failures = (this.#rests.get(key)?.failures ?? 0) + 1
+    const earlier = this.#rests.get(key)
+    // Attempts that were under way together fail together: that counts once.
+    if (earlier !== undefined && earlier.until > this.#clock.now()) return earlier
+    const failures = (earlier?.failures ?? 0) + 1
     const { backoffInitialMs, backoffMaxMs } = this.#settings
     const longest =
       reason.kind === 'dns' && reason.detail.startsWith('no-')

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import * as tls from 'node:tls'
 import type { Clock } from '../base/clock.js'
+import { WriteBatch } from '../base/write-batch.js'
 import { StreamEnd } from './end-reason.js'
 
 /** What is known of the TLS session of a transport. */
@@ -50,9 +51,7 @@ export class Transport {
   readonly #writeTimeoutMs: number
   #listener: TransportListener | undefined
   #detach: () => void
-  #pending: (Buffer | string)[] = []
-  #pendingBytes = 0
-  #flushing = false
+  readonly #batch = new WriteBatch()
   #paused = true
   #ended = false
   #written = 0
@@ -78,12 +77,8 @@ export class Transport {
   /** Collects what is written in one turn and hands it to the socket once. */
   write(data: Buffer | string): void {
     if (this.#ended) return
-    this.#pending.push(data)
-    this.#pendingBytes += data.length
     this.#written += data.length
-    if (this.#flushing) return
-    this.#flushing = true
-    process.nextTick(this.#flush)
+    if (this.#batch.add(data)) process.nextTick(this.#flush)
   }
 
   /** Everything ever handed to `write`, in the units of `unsentBytes`. */
@@ -93,7 +88,7 @@ export class Transport {
 
   /** Bytes handed to `write` that the operating system has not taken yet; a string counts its characters. */
   get unsentBytes(): number {
-    return this.#pendingBytes + this.#socket.writableLength
+    return this.#batch.bytes + this.#socket.writableLength
   }
 
   pause(): void {
@@ -172,18 +167,8 @@ export class Transport {
   }
 
   readonly #flush = (): void => {
-    this.#flushing = false
-    const pending = this.#pending
-    if (pending.length === 0 || this.#ended) return
-    this.#pending = []
-    this.#pendingBytes = 0
-    const first = pending[0]!
-    const batch =
-      pending.length === 1
-        ? first
-        : pending.every(part => typeof part === 'string')
-          ? pending.join('')
-          : Buffer.concat(pending.map(part => (typeof part === 'string' ? Buffer.from(part) : part)))
+    const batch = this.#batch.take()
+    if (batch === undefined || this.#ended) return
     this.#underway.push(this.#written)
     const flowing = this.#socket.write(batch, this.#taken)
     if (!flowing && this.#cancelStall === undefined) this.#watchStall()
@@ -225,8 +210,7 @@ export class Transport {
   #finish(error?: Error): void {
     if (this.#ended) return
     this.#ended = true
-    this.#pending = []
-    this.#pendingBytes = 0
+    this.#batch.clear()
     this.#cancelStall?.()
     if (error !== undefined) this.#socket.destroy()
     this.#listener?.ended(error)

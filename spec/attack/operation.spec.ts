@@ -1,7 +1,7 @@
-import { expect } from 'chai'
 import { readdirSync, readFileSync } from 'node:fs'
+import { expect } from 'chai'
 import { createLog } from '../../lib/admin/log-sink.js'
-import { consequenceOf, refusalOf, type EndKind } from '../../lib/stream/end-reason.js'
+import { consequenceOf, type EndKind, refusalOf } from '../../lib/stream/end-reason.js'
 import { newStreamId } from '../../lib/stream/stream-header.js'
 import { TestAuthority } from '../support/authority.js'
 import { auth, base64, header, turns, WireHost, WireServer, type WireServerOptions } from '../support/wire-peer.js'
@@ -39,13 +39,17 @@ describe('attacks on secrets and operation', () => {
         if (i < 10_000) for (let place = 0; place < 32; place++) bits[place]! |= 1 << Number.parseInt(id[place]!, 16)
       }
       expect(ids.size).to.equal(1_000_000)
-      expect(bits.every(seen => seen === 0xffff), 'every digit in every place').to.equal(true)
+      expect(
+        bits.every(seen => seen === 0xffff),
+        'every digit in every place',
+      ).to.equal(true)
     })
 
     it('no random number that can be guessed makes an id, a key or a secret', () => {
       for (const { name, text } of sources()) {
         for (const line of text.split('\n')) {
-          if (/Math\.random/.test(line)) expect(line, name).to.match(/random(: \(\) => number)? = Math\.random|random: Math\.random/)
+          if (/Math\.random/.test(line))
+            expect(line, name).to.match(/random(: \(\) => number)? = Math\.random|random: Math\.random/)
         }
       }
     })
@@ -55,8 +59,15 @@ describe('attacks on secrets and operation', () => {
     it('no secret is compared but by timingSafeEqual', () => {
       // Names of what is secret, compared by content; comparisons with constants, kinds and lengths are none.
       const secret = String.raw`(?:\w*(?:[tT]oken|[dD]igest|[sS]ecret|[pP]assword|[hH]mac|[sS]toredKey|[sS]erverKey|[cC]lientProof|dialbackKey\([^)]*\)))`
-      const compared = new RegExp(String.raw`(?:\b${secret}\s*[!=]==?(?!=)(?!\s*(?:undefined\b|null\b|'|\d|typeof\b)))|(?:[!=]==?\s*${secret}(?![\w(]|\.\w))`)
-      for (const wrong of ['if (token === given)', 'a.secret !== b', 'x === dialbackKey(secret, scope)', 'given == password']) {
+      const compared = new RegExp(
+        String.raw`(?:\b${secret}\s*[!=]==?(?!=)(?!\s*(?:undefined\b|null\b|'|\d|typeof\b)))|(?:[!=]==?\s*${secret}(?![\w(]|\.\w))`,
+      )
+      for (const wrong of [
+        'if (token === given)',
+        'a.secret !== b',
+        'x === dialbackKey(secret, scope)',
+        'given == password',
+      ]) {
         expect(wrong).to.match(compared)
       }
       const found: string[] = []
@@ -65,7 +76,8 @@ describe('attacks on secrets and operation', () => {
         if (name === 'service/cli/password.ts') continue
         for (const line of text.split('\n')) {
           if (compared.test(line) && !/[!=]==? undefined|typeof/.test(line)) found.push(`${name}: ${line.trim()}`)
-          if (/\.(?:equals|compare)\(.*(?:[tT]oken|[dD]igest|[sS]ecret|[pP]assword)/.test(line)) found.push(`${name}: ${line.trim()}`)
+          if (/\.(?:equals|compare)\(.*(?:[tT]oken|[dD]igest|[sS]ecret|[pP]assword)/.test(line))
+            found.push(`${name}: ${line.trim()}`)
         }
       }
       expect(found).to.deep.equal([])
@@ -112,14 +124,18 @@ describe('attacks on secrets and operation', () => {
       await out.hears('body-of-a-message-out')
       const peer = await here.authenticated()
       await peer.say("<message from='a@peer.example' to='b@here.example'><body>body-of-a-message-in</body></message>")
-      await peer.say("<message from='a@peer.example' to='b@also.example'><body>body-of-a-message-bounced</body></message>")
+      await peer.say(
+        "<message from='a@peer.example' to='b@also.example'><body>body-of-a-message-bounced</body></message>",
+      )
       await peer.say("<db:verify from='peer.example' to='here.example' id='i'>key-of-a-stranger-1</db:verify>")
       await peer.say("<db:result from='other.example' to='here.example'>key-of-a-stranger-2</db:result>")
       await here.fence(peer)
       const sasl = await here.secured({ from: 'third.example' })
       await sasl.say(auth(base64('sasl-data-of-a-stranger.example')))
       await sasl.hears('<invalid-authzid/>')
-      await sasl.say(`<message from='x@third.example' to='b@here.example'><body>body-of-a-message-early</body></message>`)
+      await sasl.say(
+        `<message from='x@third.example' to='b@here.example'><body>body-of-a-message-early</body></message>`,
+      )
       await sasl.fails('not-authorized')
       const broken = await here.authenticated({ from: 'fourth.example' })
       await broken.say("<message from='a@fourth.example' to='b@here.example'><body>body-of-a-message-broken</wrong>")
@@ -134,7 +150,14 @@ describe('attacks on secrets and operation', () => {
         const keys = await everything(lines, format)
         const text = lines.join('')
         expect(lines.length).to.be.greaterThan(10)
-        for (const never of [SECRET, ...keys, 'body-of-a-message', 'key-of-a-stranger', 'sasl-data-of-a-stranger', base64('sasl-data-of-a-stranger.example')]) {
+        for (const never of [
+          SECRET,
+          ...keys,
+          'body-of-a-message',
+          'key-of-a-stranger',
+          'sasl-data-of-a-stranger',
+          base64('sasl-data-of-a-stranger.example'),
+        ]) {
           expect(text.includes(never), never).to.equal(false)
         }
       })
@@ -161,13 +184,18 @@ describe('attacks on secrets and operation', () => {
         here.send('b@here.example', 'a@peer.example', 'hello')
         const again = await host.connection()
         await again.hears('<stream:stream ', '>')
-        await again.say(`${header({ to: null, from: 'peer.example', id: evil })}<stream:error><reset xmlns='urn:ietf:params:xml:ns:xmpp-streams'/><text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>${evil}</text></stream:error></stream:stream>`)
+        await again.say(
+          `${header({ to: null, from: 'peer.example', id: evil })}<stream:error><reset xmlns='urn:ietf:params:xml:ns:xmpp-streams'/><text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>${evil}</text></stream:error></stream:stream>`,
+        )
         await again.closed()
         await turns()
         expect(lines.some(line => line.includes('evil'))).to.equal(true)
         for (const line of lines) {
           expect(line.endsWith('\n'), line).to.equal(true)
-          expect(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e]/.test(line.slice(0, -1)), JSON.stringify(line)).to.equal(false)
+          expect(
+            /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e]/.test(line.slice(0, -1)),
+            JSON.stringify(line),
+          ).to.equal(false)
           if (format === 'json') expect(() => JSON.parse(line)).to.not.throw()
         }
       })
@@ -176,10 +204,38 @@ describe('attacks on secrets and operation', () => {
 
   describe('errors that tell too much', () => {
     it('what senders are told names no domain, host, address, version, stack or path', () => {
-      const kinds: readonly EndKind[] = ['address', 'policy', 'dns', 'tcp', 'tls', 'certificate', 'stream', 'sasl', 'dialback', 'deadline', 'overload', 'cut', 'idle', 'shutdown', 'internal']
+      const kinds: readonly EndKind[] = [
+        'address',
+        'policy',
+        'dns',
+        'tcp',
+        'tls',
+        'certificate',
+        'stream',
+        'sasl',
+        'dialback',
+        'deadline',
+        'overload',
+        'cut',
+        'idle',
+        'shutdown',
+        'internal',
+      ]
       for (const kind of kinds) {
-        for (const detail of ['*', 'exception', 'no-such-domain', 'refused', 'handshake-failed', 'host-unknown', 'invalid']) {
-          const { text } = refusalOf({ kind, detail, text: 'evil.example at 192.0.2.9: Error: x\n    at /srv/lib/a.js:1' })
+        for (const detail of [
+          '*',
+          'exception',
+          'no-such-domain',
+          'refused',
+          'handshake-failed',
+          'host-unknown',
+          'invalid',
+        ]) {
+          const { text } = refusalOf({
+            kind,
+            detail,
+            text: 'evil.example at 192.0.2.9: Error: x\n    at /srv/lib/a.js:1',
+          })
           expect(text).to.equal(consequenceOf({ kind, detail }).words)
           expect(text).to.match(/^[a-z ,;]+$/i)
           expect(text).to.not.match(/example|\d+\.\d+|Error|node|comity/i)
@@ -193,7 +249,9 @@ describe('attacks on secrets and operation', () => {
       here.send('b@here.example', 'a@peer.example', 'hello')
       const peer = await host.connection()
       await peer.hears('<stream:stream ', '>')
-      await peer.say(`${header({ to: null, from: 'peer.example', id: 'i' })}<stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/><text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>ask hidden.example at 192.0.2.77</text></stream:error></stream:stream>`)
+      await peer.say(
+        `${header({ to: null, from: 'peer.example', id: 'i' })}<stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/><text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>ask hidden.example at 192.0.2.77</text></stream:error></stream:stream>`,
+      )
       await peer.closed()
       const bounce = (await here.next(({ isError }) => isError)).serialize().toString()
       expect(bounce).to.include('<remote-server-not-found ').and.not.to.include('hidden').and.not.to.include('192.0.2')
@@ -201,7 +259,14 @@ describe('attacks on secrets and operation', () => {
 
     it('a peer is told no more than its own fault: no version, no stack, no path', async () => {
       const here = serve()
-      for (const sent of ['garbage', header({ to: 'x.example' }), header({ version: '0.1' }), header({ xmlns: 'jabber:client' }), '<!-- -->', `${header()}<message/>`]) {
+      for (const sent of [
+        'garbage',
+        header({ to: 'x.example' }),
+        header({ version: '0.1' }),
+        header({ xmlns: 'jabber:client' }),
+        '<!-- -->',
+        `${header()}<message/>`,
+      ]) {
         const peer = here.peer()
         await peer.say(sent)
         const answer = await peer.hears('</stream:stream>')

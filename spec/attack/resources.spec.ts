@@ -1,6 +1,6 @@
-import { expect } from 'chai'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
+import { expect } from 'chai'
 import { TestAuthority } from '../support/authority.js'
 import { header, turns, WireHost, WireServer, type WireServerOptions } from '../support/wire-peer.js'
 
@@ -94,7 +94,8 @@ describe('attacks on resources', function () {
       serve()
       for (let i = 0; i < 60; i++) new WireHost(server, `target${i}.example`)
       const peer = await server.secured({ from: null }, null)
-      for (let i = 0; i < 60; i++) await peer.say(`<db:result from='target${i}.example' to='here.example'>k</db:result>`)
+      for (let i = 0; i < 60; i++)
+        await peer.say(`<db:result from='target${i}.example' to='here.example'>k</db:result>`)
       await server.fence(peer)
       expect(server.network.dialed.size).to.equal(16)
       expect(peer.heard.split('<resource-constraint ').length - 1).to.equal(44)
@@ -152,7 +153,9 @@ describe('attacks on resources', function () {
       await peer.say("<message from='a@peer.example' to='b@also.example' id='m'/>")
       const far = await host.accepting()
       const bounce = await far.hears('<message ', '</message>')
-      const mirrored = bounce.slice(bounce.indexOf('<message ')).replace("from='b@also.example' to='a@peer.example'", "from='a@peer.example' to='b@also.example'")
+      const mirrored = bounce
+        .slice(bounce.indexOf('<message '))
+        .replace("from='b@also.example' to='a@peer.example'", "from='a@peer.example' to='b@also.example'")
       await peer.say(mirrored.repeat(5))
       await server.fence(peer)
       expect(far.unread).to.equal('')
@@ -164,7 +167,9 @@ describe('attacks on resources', function () {
       serve({ settings: { queueStanzas: 10 } })
       new WireHost(server)
       for (let i = 0; i < 12; i++) server.send('b@here.example', 'a@peer.example', `${i}`)
-      const refused = server.received.map(stanza => `${stanza.id} ${/<error type='(\w+)'/.exec(stanza.serialize().toString())?.[1]}`)
+      const refused = server.received.map(
+        stanza => `${stanza.id} ${/<error type='(\w+)'/.exec(stanza.serialize().toString())?.[1]}`,
+      )
       expect(refused).to.deep.equal(['10 wait', '11 wait'])
       expect(server.received[0]!.serialize().toString()).to.include('<resource-constraint ')
       expect(server.outgoing.waiting).to.equal(10)

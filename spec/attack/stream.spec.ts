@@ -1,8 +1,18 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import { TestAuthority } from '../support/authority.js'
-import { auth, base64, FOOTER, header, STARTTLS, turns, WireHost, WireServer, type WireServerOptions } from '../support/wire-peer.js'
 import type { WirePeer } from '../support/wire-peer.js'
+import {
+  auth,
+  base64,
+  FOOTER,
+  header,
+  STARTTLS,
+  turns,
+  WireHost,
+  WireServer,
+  type WireServerOptions,
+} from '../support/wire-peer.js'
 
 const PAIR = "from='a@peer.example' to='b@here.example'"
 
@@ -18,18 +28,24 @@ describe('attacks on XML and stream', () => {
 
   const states: readonly (readonly [name: string, reach: () => Promise<WirePeer> | WirePeer])[] = [
     ['before the header', () => server.peer()],
-    ['behind the header', async () => {
-      const peer = server.peer()
-      await peer.say(header())
-      return peer
-    }],
+    [
+      'behind the header',
+      async () => {
+        const peer = server.peer()
+        await peer.say(header())
+        return peer
+      },
+    ],
     ['after STARTTLS', () => server.encrypted()],
-    ['at SASL', async () => {
-      const peer = await server.secured()
-      await peer.say(auth())
-      await peer.hears('<challenge ')
-      return peer
-    }],
+    [
+      'at SASL',
+      async () => {
+        const peer = await server.secured()
+        await peer.say(auth())
+        await peer.hears('<challenge ')
+        return peer
+      },
+    ],
     ['after SASL', () => server.authenticated({}, false)],
     ['established', () => server.authenticated()],
   ]
@@ -37,7 +53,11 @@ describe('attacks on XML and stream', () => {
   for (const [state, reach] of states) {
     it(`DTD and entity expansion (CVE-2011-2205, CVE-2022-0217, CVE-2024-8176), ${state}: restricted-xml`, async () => {
       const lol = Array.from({ length: 9 }, (_, i) => `<!ENTITY l${i + 1} "${`&l${i};`.repeat(10)}">`).join('')
-      const texts = [`<!DOCTYPE l [<!ENTITY l0 "lol">${lol}]>`, "<!DOCTYPE s SYSTEM 'file:///etc/passwd'>", '<x a="&l9;"/>']
+      const texts = [
+        `<!DOCTYPE l [<!ENTITY l0 "lol">${lol}]>`,
+        "<!DOCTYPE s SYSTEM 'file:///etc/passwd'>",
+        '<x a="&l9;"/>',
+      ]
       // Before the header the start tag alone ends the stream.
       if (['behind the header', 'at SASL', 'established'].includes(state)) texts.push("<x xmlns='u'>&l9;</x>")
       for (const text of texts) {
@@ -143,7 +163,9 @@ describe('attacks on XML and stream', () => {
 
   it('compression is never offered, and refused when asked for (CVE-2014-2741, CVE-2014-2744, CVE-2014-2745)', async () => {
     const request = "<compress xmlns='http://jabber.org/protocol/compress'><method>zlib</method></compress>"
-    for (const [, reach] of states.slice(1).filter(([name]) => name === 'behind the header' || name === 'established')) {
+    for (const [, reach] of states
+      .slice(1)
+      .filter(([name]) => name === 'behind the header' || name === 'established')) {
       serve()
       const peer = await reach()
       await peer.say(request)
@@ -211,7 +233,10 @@ describe('attacks on XML and stream', () => {
       it(`nothing is routed before proof, there is one end, and nothing is left behind: ${name}`, async function () {
         this.timeout(30_000)
         const sequences = fc.array(fc.constantFrom(...elements), { minLength: 1, maxLength: 8 })
-        await fc.assert(fc.asyncProperty(sequences, said => play(said, reach)), { numRuns: 120 })
+        await fc.assert(
+          fc.asyncProperty(sequences, said => play(said, reach)),
+          { numRuns: 120 },
+        )
       })
     }
   })

@@ -1,6 +1,17 @@
 import { expect } from 'chai'
 import { TestAuthority } from '../support/authority.js'
-import { features, header, OFFERS, PROCEED, reply, STARTTLS, turns, WireHost, WireServer, type WireServerOptions } from '../support/wire-peer.js'
+import {
+  features,
+  header,
+  OFFERS,
+  PROCEED,
+  reply,
+  STARTTLS,
+  turns,
+  WireHost,
+  WireServer,
+  type WireServerOptions,
+} from '../support/wire-peer.js'
 
 const TLS = 'urn:ietf:params:xml:ns:xmpp-tls'
 
@@ -14,7 +25,8 @@ describe('attacks on the transport', () => {
     server = new WireServer({ authority, ...options })
   }
 
-  const outcome = (): string | undefined => server.outgoing.session('here.example', 'peer.example')?.attempts.at(-1)?.outcome
+  const outcome = (): string | undefined =>
+    server.outgoing.session('here.example', 'peer.example')?.attempts.at(-1)?.outcome
 
   describe('STARTTLS stripped, downgrade (CVE-2014-8760, CVE-2016-10027)', () => {
     const stripped = [
@@ -156,7 +168,9 @@ describe('attacks on the transport', () => {
         serve()
         const peer = server.peer()
         await peer.say(Buffer.from(input, 'latin1'))
-        expect(await peer.fails('not-well-formed', 'invalid-namespace', 'unsupported-encoding')).to.not.include('secret-path')
+        expect(await peer.fails('not-well-formed', 'invalid-namespace', 'unsupported-encoding')).to.not.include(
+          'secret-path',
+        )
         expect(server.incoming.size).to.equal(0)
       })
     }
@@ -173,7 +187,9 @@ describe('attacks on the transport', () => {
       await peer.secure({ maxVersion: 'TLSv1.2' })
       await peer.say(header())
       await peer.hears('</stream:features>')
-      expect(peer.tlsSocket!.renegotiate({ rejectUnauthorized: false }, () => expect.fail('renegotiated'))).to.equal(true)
+      expect(peer.tlsSocket!.renegotiate({ rejectUnauthorized: false }, () => expect.fail('renegotiated'))).to.equal(
+        true,
+      )
       await peer.cut()
       expect(server.incoming.size).to.equal(0)
     })
@@ -199,7 +215,12 @@ describe('attacks on the transport', () => {
   })
 
   describe('a cut in the middle of a handshake', () => {
-    const begun = [Buffer.alloc(0), Buffer.of(0x16), Buffer.of(0x16, 0x03, 0x01, 0x00, 0x20, 0x01), Buffer.from('plain text')]
+    const begun = [
+      Buffer.alloc(0),
+      Buffer.of(0x16),
+      Buffer.of(0x16, 0x03, 0x01, 0x00, 0x20, 0x01),
+      Buffer.from('plain text'),
+    ]
     for (const [i, bytes] of begun.entries()) {
       it(`does no harm to the receiving side (${bytes.length} bytes in)`, async () => {
         serve()
@@ -234,7 +255,18 @@ describe('attacks on the transport', () => {
   })
 
   describe('request forgery by names (RFC 6120 §13.9)', () => {
-    const names = ['127.0.0.1', '[::1]', '[2001:db8::1]', '169.254.169.254', '1.2', '0x7f000001', 'peer.example:5222', `${'a'.repeat(300)}.example`, 'a..example', '-']
+    const names = [
+      '127.0.0.1',
+      '[::1]',
+      '[2001:db8::1]',
+      '169.254.169.254',
+      '1.2',
+      '0x7f000001',
+      'peer.example:5222',
+      `${'a'.repeat(300)}.example`,
+      'a..example',
+      '-',
+    ]
     for (const name of names) {
       it(`a stanza of a user to ${name.slice(0, 30)}: nothing is dialed`, async () => {
         serve()

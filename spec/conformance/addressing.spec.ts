@@ -2,8 +2,8 @@ import { expect } from 'chai'
 import type { Direction, Gate } from '../../lib/session/context.js'
 import { TestAuthority } from '../support/authority.js'
 import { memoryRules } from '../support/memory-federation.js'
-import { FOOTER, header, WireHost, WireServer, type WireServerOptions } from '../support/wire-peer.js'
 import type { WirePeer } from '../support/wire-peer.js'
+import { FOOTER, header, WireHost, WireServer, type WireServerOptions } from '../support/wire-peer.js'
 
 const PAIR = "from='a@peer.example' to='b@here.example'"
 
@@ -30,7 +30,8 @@ describe('addressing of incoming stanzas (RFC 6120 §8.1, §4.9.3)', () => {
 
   it('RFC 6120 §8.1: stanzas of a proven pair are routed, in order', async () => {
     const peer = await proven()
-    for (const id of ['1', '2', '3']) await peer.say(`<message ${PAIR} id='${id}'><body>hello</body></message>`, 'byte by byte')
+    for (const id of ['1', '2', '3'])
+      await peer.say(`<message ${PAIR} id='${id}'><body>hello</body></message>`, 'byte by byte')
     await server.fence(peer)
     expect(server.received.map(({ id }) => id)).to.deep.equal(['1', '2', '3'])
   })
@@ -47,15 +48,31 @@ describe('addressing of incoming stanzas (RFC 6120 §8.1, §4.9.3)', () => {
     ['invalid-from', 'a super-domain', "<message from='example' to='b@here.example'/>"],
     ['invalid-from', 'a domain that ends alike', "<message from='a@notpeer.example' to='b@here.example'/>"],
     ['invalid-from', 'ours', "<message from='b@here.example' to='b@here.example'/>"],
-    ['invalid-from', 'another of ours', "<iq type='get' id='1' from='also.example' to='here.example'><q xmlns='u'/></iq>"],
+    [
+      'invalid-from',
+      'another of ours',
+      "<iq type='get' id='1' from='also.example' to='here.example'><q xmlns='u'/></iq>",
+    ],
     ['host-unknown', 'to a domain not served', "<message from='a@peer.example' to='b@elsewhere.example'/>"],
     ['host-unknown', 'to a sub-domain of ours', "<message from='a@peer.example' to='b@sub.here.example'/>"],
     ['host-unknown', 'foreign to foreign: itself', "<message from='a@peer.example' to='b@peer.example'/>"],
     ['unsupported-stanza-type', 'an unknown name in jabber:server', `<foo ${PAIR}/>`],
-    ['unsupported-stanza-type', 'db:result whose prefix is bound to jabber:server', "<db:result xmlns:db='jabber:server' from='x.example' to='here.example' type='valid'/>"],
-    ['unsupported-stanza-type', 'stream:features whose prefix is bound to jabber:server', "<stream:features xmlns:stream='jabber:server'/>"],
+    [
+      'unsupported-stanza-type',
+      'db:result whose prefix is bound to jabber:server',
+      "<db:result xmlns:db='jabber:server' from='x.example' to='here.example' type='valid'/>",
+    ],
+    [
+      'unsupported-stanza-type',
+      'stream:features whose prefix is bound to jabber:server',
+      "<stream:features xmlns:stream='jabber:server'/>",
+    ],
     ['unsupported-stanza-type', 'an unknown element of dialback', "<db:foo from='x.example' to='here.example'/>"],
-    ['unsupported-stanza-type', 'compression', "<compress xmlns='http://jabber.org/protocol/compress'><method>zlib</method></compress>"],
+    [
+      'unsupported-stanza-type',
+      'compression',
+      "<compress xmlns='http://jabber.org/protocol/compress'><method>zlib</method></compress>",
+    ],
     ['invalid-namespace', 'a stanza in jabber:client', `<message xmlns='jabber:client' ${PAIR}/>`],
     ['invalid-xml', 'features from the initiating side', '<stream:features/>'],
     ['invalid-xml', 'features under another prefix', "<s:features xmlns:s='http://etherx.jabber.org/streams'/>"],
@@ -84,7 +101,9 @@ describe('addressing of incoming stanzas (RFC 6120 §8.1, §4.9.3)', () => {
 
   it('RFC 6120 §4.9.1.1: a stream error is not answered by one, and nothing behind it is read', async () => {
     const peer = await proven()
-    await peer.say(`<stream:error><reset xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error><message ${PAIR}/>`)
+    await peer.say(
+      `<stream:error><reset xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error><message ${PAIR}/>`,
+    )
     expect(await peer.closed()).to.equal(FOOTER)
     expect(server.received).to.deep.equal([])
   })
@@ -127,7 +146,9 @@ describe('addressing of incoming stanzas (RFC 6120 §8.1, §4.9.3)', () => {
     const host = new WireHost(server)
     await peer.say("<message from='a@peer.example' to='b@also.example' id='early'><body>x</body></message>")
     const bounce = await bounced(host)
-    expect(bounce).to.include("from='b@also.example' to='a@peer.example' id='early' type='error'").and.include('<not-authorized ')
+    expect(bounce)
+      .to.include("from='b@also.example' to='a@peer.example' id='early' type='error'")
+      .and.include('<not-authorized ')
     await peer.say(`<message ${PAIR} id='fine'/>`)
     expect((await server.next()).id).to.equal('fine')
   })
@@ -158,7 +179,9 @@ describe('addressing of incoming stanzas (RFC 6120 §8.1, §4.9.3)', () => {
   it('a pair that policy no longer allows is withdrawn with not-allowed; the last one ends the stream', async () => {
     const blocked = new Set<string>()
     const gate = (local: string, _remote: string, direction: Direction): Gate =>
-      direction === 'incoming' && blocked.has(local) ? { refused: { kind: 'policy', detail: 'blocked' } } : { rules: memoryRules }
+      direction === 'incoming' && blocked.has(local)
+        ? { refused: { kind: 'policy', detail: 'blocked' } }
+        : { rules: memoryRules }
     serve({ gate })
     const host = new WireHost(server)
     const peer = await server.authenticated()
@@ -187,7 +210,9 @@ describe('addressing of incoming stanzas (RFC 6120 §8.1, §4.9.3)', () => {
       const peer = await proven()
       const host = new WireHost(server)
       await peer.say(stanza)
-      expect(await bounced(host)).to.include("from='b@here.example' to='a@peer.example'").and.include('<bad-request ')
+      expect(await bounced(host))
+        .to.include("from='b@here.example' to='a@peer.example'")
+        .and.include('<bad-request ')
       await server.fence(peer)
       expect(server.received).to.deep.equal([])
     })

@@ -1,6 +1,6 @@
+import { createHash, createHmac } from 'node:crypto'
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { createHash, createHmac } from 'node:crypto'
 import { dialbackKey, isDialbackKey, type KeyScope } from '../../lib/negotiation/dialback/key.js'
 import { TestAuthority } from '../support/authority.js'
 import { WireServer, type WireServerOptions } from '../support/wire-peer.js'
@@ -11,10 +11,28 @@ const HEXADECIMAL = '0123456789abcdef'
 const KEY = '37c69b1cf07a3f67c04a5ef5902fa5114f2c76fe4a2686482ba5b89323075643'
 
 describe('dialback keys (XEP-0185, XEP-0220 §2.4)', () => {
-  const published: readonly (readonly [secret: string, receiving: string, originating: string, id: string, key: string])[] = [
+  const published: readonly (readonly [
+    secret: string,
+    receiving: string,
+    originating: string,
+    id: string,
+    key: string,
+  ])[] = [
     [SECRET, 'xmpp.example.com', 'example.org', 'D60000229F', KEY],
-    [SECRET, 'montague.example', 'capulet.example', 'D60000229F', 'b4835385f37fe2895af6c196b59097b16862406db80559900d96bf6fa7d23df3'],
-    ['d14lb4ck43v3r', 'capulet.example', 'montague.example', '417GAF25', '225cc5aa6a071133249d25fef42ae516fc7a86c523aa1c6980a7f73e784c972d'],
+    [
+      SECRET,
+      'montague.example',
+      'capulet.example',
+      'D60000229F',
+      'b4835385f37fe2895af6c196b59097b16862406db80559900d96bf6fa7d23df3',
+    ],
+    [
+      'd14lb4ck43v3r',
+      'capulet.example',
+      'montague.example',
+      '417GAF25',
+      '225cc5aa6a071133249d25fef42ae516fc7a86c523aa1c6980a7f73e784c972d',
+    ],
   ]
   for (const [secret, receiving, originating, streamId, key] of published) {
     it(`XEP-0185 §3: ${originating} towards ${receiving}`, () => {
@@ -96,7 +114,12 @@ describe('dialback keys (XEP-0185, XEP-0220 §2.4)', () => {
     afterEach(() => Promise.all(servers.splice(0).map(server => server.stop())))
 
     function serve(options: WireServerOptions = {}): WireServer {
-      const server = new WireServer({ authority, domains: ['example.org', 'xn--bcher-kva.example', 'bücher.example'], secret: SECRET, ...options })
+      const server = new WireServer({
+        authority,
+        domains: ['example.org', 'xn--bcher-kva.example', 'bücher.example'],
+        secret: SECRET,
+        ...options,
+      })
       servers.push(server)
       return server
     }
@@ -112,7 +135,9 @@ describe('dialback keys (XEP-0185, XEP-0220 §2.4)', () => {
     }
 
     it('the answer echoes the id and swaps the names', async () => {
-      expect(await ask(serve(), KEY)).to.include("from='example.org' to='xmpp.example.com' id='D60000229F' type='valid'")
+      expect(await ask(serve(), KEY)).to.include(
+        "from='example.org' to='xmpp.example.com' id='D60000229F' type='valid'",
+      )
     })
 
     for (const [name, key, type] of [

@@ -1,10 +1,18 @@
 import { expect } from 'chai'
 import { dialbackKey } from '../../lib/negotiation/dialback/key.js'
-import { StreamEnd } from '../../lib/stream/end-reason.js'
-import { STREAM_ERROR_CONDITIONS } from '../../lib/stream/stream-error.js'
 import { TestAuthority } from '../support/authority.js'
-import { base64, features, FOOTER, header, OFFERS, PROCEED, reply, turns, WireHost, WireServer, type WireServerOptions } from '../support/wire-peer.js'
 import type { WirePeer } from '../support/wire-peer.js'
+import {
+  base64,
+  FOOTER,
+  features,
+  OFFERS,
+  reply,
+  turns,
+  WireHost,
+  WireServer,
+  type WireServerOptions,
+} from '../support/wire-peer.js'
 
 const SASL = 'urn:ietf:params:xml:ns:xmpp-sasl'
 const TLS = 'urn:ietf:params:xml:ns:xmpp-tls'
@@ -25,7 +33,8 @@ describe('the initiating side', () => {
   }
 
   const send = (body: string): void => server.send('b@here.example', 'a@peer.example', body)
-  const outcome = (): string | undefined => server.outgoing.session('here.example', 'peer.example')?.attempts.at(-1)?.outcome
+  const outcome = (): string | undefined =>
+    server.outgoing.session('here.example', 'peer.example')?.attempts.at(-1)?.outcome
 
   /** A first message, and the connection that is made for it. */
   async function dialed(options: WireServerOptions = {}): Promise<WirePeer> {
@@ -57,7 +66,10 @@ describe('the initiating side', () => {
       const peer = await dialed()
       const text = await peer.hears("<?xml version='1.0'?><stream:stream ", '>')
       expect(text).to.include(" from='here.example'").and.include(" to='peer.example'").and.include(" version='1.0'")
-      expect(text).to.include(" xml:lang='en'").and.include(" xmlns='jabber:server'").and.include(" xmlns:db='jabber:server:dialback'")
+      expect(text)
+        .to.include(" xml:lang='en'")
+        .and.include(" xmlns='jabber:server'")
+        .and.include(" xmlns:db='jabber:server:dialback'")
     })
 
     it('declares no dialback when that is switched off', async () => {
@@ -178,7 +190,10 @@ describe('the initiating side', () => {
 
     for (const [name, offers] of [
       ['only a mechanism we do not have', [OFFERS.external.replace('EXTERNAL', 'PLAIN')]],
-      ['look-alikes in other namespaces', ["<mechanisms xmlns='urn:x'><mechanism>EXTERNAL</mechanism></mechanisms>", "<dialback xmlns='urn:x'/>"]],
+      [
+        'look-alikes in other namespaces',
+        ["<mechanisms xmlns='urn:x'><mechanism>EXTERNAL</mechanism></mechanisms>", "<dialback xmlns='urn:x'/>"],
+      ],
     ] as const) {
       it(`XEP-0220 §2.3: dialback is not sent to a peer that does not offer it: ${name}`, async () => {
         const peer = await encrypted()
@@ -304,7 +319,9 @@ describe('the initiating side', () => {
   })
 
   describe('dialback (XEP-0220 §2.1)', () => {
-    async function asked(options: WireServerOptions = {}): Promise<{ readonly peer: WirePeer; readonly request: string }> {
+    async function asked(
+      options: WireServerOptions = {},
+    ): Promise<{ readonly peer: WirePeer; readonly request: string }> {
       serve(options)
       send('hello')
       const peer = await host.encrypted()
@@ -316,15 +333,23 @@ describe('the initiating side', () => {
     it('XEP-0185 §3: the key is made for the id on the last header', async () => {
       const { request } = await asked({ secret: 's' })
       const key = dialbackKey('s', { receiving: 'peer.example', originating: 'here.example', streamId: 'the-last-one' })
-      expect(request).to.include(`<db:result xmlns:db='jabber:server:dialback' from='here.example' to='peer.example'>${key}</db:result>`)
+      expect(request).to.include(
+        `<db:result xmlns:db='jabber:server:dialback' from='here.example' to='peer.example'>${key}</db:result>`,
+      )
     })
 
-    for (const answer of [VALID, "<result xmlns='jabber:server:dialback' from='PEER.example' to='here.example' type='valid'/>", VALID.replace('/>', '>x</db:result>')]) {
+    for (const answer of [
+      VALID,
+      "<result xmlns='jabber:server:dialback' from='PEER.example' to='here.example' type='valid'/>",
+      VALID.replace('/>', '>x</db:result>'),
+    ]) {
       it(`accepts ${answer}`, async () => {
         const { peer } = await asked()
         await peer.say(answer, 'byte by byte')
         await peer.hears('hello')
-        expect(server.proven.map(({ pair, proof }) => `${pair} ${proof}`)).to.deep.equal(['here.example → peer.example dialback'])
+        expect(server.proven.map(({ pair, proof }) => `${pair} ${proof}`)).to.deep.equal([
+          'here.example → peer.example dialback',
+        ])
       })
     }
 
@@ -375,177 +400,6 @@ describe('the initiating side', () => {
       await peer.say(`${reply()}<message from='a@peer.example' to='b@here.example'/>`)
       await peer.fails('not-authorized')
       await bounced('remote-server-timeout', 'cancel')
-    })
-  })
-
-  describe('a stream error of theirs is not answered by one (RFC 6120 §4.9.1.1)', () => {
-    const stages: readonly (readonly [name: string, reach: () => Promise<WirePeer>])[] = [
-      ['at the header', async () => {
-        const peer = await dialed()
-        await peer.hears('<stream:stream ', '>')
-        await peer.say(reply())
-        return peer
-      }],
-      ['after TLS', async () => {
-        const peer = await encrypted()
-        await peer.say(reply())
-        return peer
-      }],
-      ['at SASL', async () => {
-        const peer = await encrypted()
-        await peer.say(reply() + features(OFFERS.external))
-        await peer.hears('<auth ', '</auth>')
-        return peer
-      }],
-      ['at dialback', async () => {
-        const peer = await encrypted()
-        await peer.say(reply() + features(OFFERS.dialback))
-        await peer.hears('<db:result ', '</db:result>')
-        return peer
-      }],
-    ]
-    for (const [name, reach] of stages) {
-      for (const condition of [...STREAM_ERROR_CONDITIONS, 'unheard-of']) {
-        it(`${condition} ${name}: one bounce, no error back`, async () => {
-          const peer = await reach()
-          await peer.say(streamError(condition))
-          expect(await peer.closed()).to.equal(FOOTER)
-          const known = condition === 'unheard-of' ? 'undefined-condition' : condition
-          const { isError } = await server.next()
-          expect(isError).to.equal(true)
-          expect(outcome()).to.equal(`stream: ${known}`)
-          expect(new StreamEnd('stream', known).reason.detail).to.equal(known)
-          await turns(3)
-          expect(server.received).to.deep.equal([])
-        })
-      }
-    }
-
-    for (const condition of STREAM_ERROR_CONDITIONS) {
-      it(`${condition} when established: no error back, nothing lost, the next stanza makes a new connection`, async () => {
-        serve()
-        send('hello')
-        const peer = await host.accepting()
-        await peer.hears('hello', '</message>')
-        await peer.say(streamError(condition))
-        expect(await peer.closed()).to.equal(FOOTER)
-        send('again')
-        const second = await host.accepting()
-        await second.hears('again')
-        expect(server.received).to.deep.equal([])
-        expect(server.outgoing.counters).to.include({ accepted: 2, refused: 0 })
-      })
-    }
-
-    it('see-other-host is not followed', async () => {
-      const peer = await dialed()
-      await peer.hears('<stream:stream ', '>')
-      await peer.say(`${reply()}<stream:error><see-other-host xmlns='urn:ietf:params:xml:ns:xmpp-streams'>evil.example:5269</see-other-host></stream:error></stream:stream>`)
-      await peer.closed()
-      await bounced('remote-server-timeout', 'wait')
-      expect([...server.network.dialed.keys()]).to.deep.equal(['peer.example'])
-    })
-  })
-
-  describe('TLS (RFC 6120 §5.4)', () => {
-    it("TLS 1.3: the peer's refusal of our certificate comes after the handshake: tls refused, with the alert's name", async () => {
-      serve()
-      send('hello')
-      const peer = await host.connection()
-      await peer.hears('<stream:stream ', '>')
-      await peer.say(reply() + features(OFFERS.starttls))
-      await peer.hears('<starttls ', '/>')
-      await peer.say(PROCEED)
-      await peer
-        .secure({ isServer: true, ...server.credentialsOf('peer.example', 'both'), requestCert: true, rejectUnauthorized: true, ca: [] })
-        .catch(() => {})
-      peer.hangUp()
-      await server.next(({ isError }) => isError)
-      expect(outcome()).to.match(/^(tls: refused|tcp: reset)/)
-    })
-
-    it('RFC 6120 §5.4.2.2: failure ends the attempt, without another in plain text', async () => {
-      const peer = await dialed({ rules: { tls: 'optional' } })
-      await peer.hears('<stream:stream ', '>')
-      await peer.say(reply() + features(OFFERS.starttls, OFFERS.dialback))
-      await peer.hears('<starttls ', '/>')
-      await peer.say(`<failure xmlns='${TLS}'/></stream:stream>`)
-      await peer.cut()
-      await bounced('remote-server-timeout', 'cancel')
-      expect(outcome()).to.match(/^tls: refused/)
-      expect(server.network.dialed.get('peer.example')).to.equal(1)
-    })
-
-    it('an answer in another namespace is no answer', async () => {
-      const peer = await dialed()
-      await peer.hears('<stream:stream ', '>')
-      await peer.say(reply() + features(OFFERS.starttls))
-      await peer.hears('<starttls ', '/>')
-      await peer.say("<proceed xmlns='urn:x'/>")
-      await peer.fails('unsupported-stanza-type')
-    })
-  })
-
-  describe('deadlines (RFC 6120 §4.6.3)', () => {
-    const waits: readonly (readonly [step: string, reach: () => Promise<WirePeer>])[] = [
-      ['stream header', () => dialed()],
-      ['stream features', async () => {
-        const peer = await dialed()
-        await peer.say(reply())
-        return peer
-      }],
-      ['STARTTLS answer', async () => {
-        const peer = await dialed()
-        await peer.say(reply() + features(OFFERS.starttls))
-        await peer.hears('<starttls ')
-        return peer
-      }],
-      ['TLS handshake', async () => {
-        const peer = await dialed()
-        await peer.say(reply() + features(OFFERS.starttls))
-        await peer.hears('<starttls ')
-        await peer.say(PROCEED)
-        return peer
-      }],
-      ['SASL EXTERNAL answer', async () => {
-        const peer = await encrypted()
-        await peer.say(reply() + features(OFFERS.external))
-        await peer.hears('<auth ')
-        return peer
-      }],
-      ['dialback answer', async () => {
-        const peer = await encrypted()
-        await peer.say(reply() + features(OFFERS.dialback))
-        await peer.hears('<db:result ')
-        return peer
-      }],
-    ]
-    for (const [step, reach] of waits) {
-      it(`${step}: the attempt ends at 10 s, and says what it waited for`, async () => {
-        await reach()
-        await turns()
-        server.clock.advance(9999)
-        await turns()
-        expect(outcome()).to.equal(undefined)
-        server.clock.advance(1)
-        await bounced('remote-server-timeout', 'wait')
-        expect(outcome()).to.equal(`deadline: ${step}`)
-        server.clock.advance(10_000)
-        await turns()
-        expect(server.incoming.size).to.equal(0)
-      })
-    }
-
-    it('a peer that trickles gains nothing', async () => {
-      const peer = await dialed()
-      const bytes = Buffer.from(header())
-      for (let i = 0; i < 10; i++) {
-        await peer.say(bytes.subarray(i, i + 1))
-        server.clock.advance(1000)
-        await turns(3)
-      }
-      await bounced('remote-server-timeout', 'wait')
-      expect(peer.isOver).to.equal(true)
     })
   })
 })

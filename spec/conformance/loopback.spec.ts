@@ -1,11 +1,21 @@
-import { expect } from 'chai'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { expect } from 'chai'
 import type { Connect } from '../../lib/session/connect.js'
-import { StreamEnd } from '../../lib/stream/end-reason.js'
 import { TestAuthority } from '../support/authority.js'
 import { MemoryNetwork } from '../support/memory-federation.js'
-import { auth, features, FOOTER, header, OFFERS, PROCEED, reply, STARTTLS, WirePeer, WireServer } from '../support/wire-peer.js'
+import {
+  auth,
+  FOOTER,
+  features,
+  header,
+  OFFERS,
+  PROCEED,
+  reply,
+  STARTTLS,
+  WirePeer,
+  WireServer,
+} from '../support/wire-peer.js'
 
 /** Takes the socket away at once when what was dialed is of no use, as a dialer does that has other candidates. */
 class Loopback extends MemoryNetwork {
@@ -153,24 +163,6 @@ describe('over real sockets', () => {
       session.retry()
       server.clock.advance(300_000)
     }
-  })
-
-  it("TLS 1.3: the peer's refusal of our certificate behind the handshake is tls: refused, with the alert's name", async () => {
-    const coming = dialed()
-    server.send('b@here.example', 'a@peer.example', 'hello')
-    const peer = await coming
-    await peer.hears('<stream:stream ', '>')
-    await peer.say(reply() + features(OFFERS.starttls))
-    await peer.hears('<starttls ', '/>')
-    await peer.say(PROCEED)
-    const stranger = new TestAuthority({ name: 'Stranger' })
-    await peer
-      .secure({ isServer: true, ...server.credentialsOf('peer.example', 'both'), rejectUnauthorized: true, ca: stranger.caPem })
-      .catch(() => {})
-    await server.next(({ isError }) => isError)
-    const outcome = server.outgoing.session('here.example', 'peer.example')!.attempts.at(-1)!.outcome
-    expect(outcome).to.match(/^(?:tls: refused|tcp: reset)/)
-    expect(new StreamEnd('tls', 'refused').reason.kind).to.equal('tls')
   })
 
   it('a peer that goes away is noticed, and the next stanza makes a new connection', async () => {

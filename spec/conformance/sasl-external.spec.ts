@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import type { Fixture } from '../support/authority.js'
 import { TestAuthority } from '../support/authority.js'
-import { auth, base64, header, WireServer, type WireServerOptions } from '../support/wire-peer.js'
+import { auth, base64, header, turns, WireHost, WireServer, type WireServerOptions } from '../support/wire-peer.js'
 
 const SASL = 'urn:ietf:params:xml:ns:xmpp-sasl'
 const failure = (condition: string): string => `<failure xmlns='${SASL}'><${condition}/></failure>`
@@ -260,6 +260,21 @@ describe('SASL EXTERNAL, receiving (RFC 6120 §6, XEP-0178 §3)', () => {
       await peer.say("<db:result from='peer.example' to='here.example'>k</db:result>")
       await peer.hears("type='valid'")
       expect(proofs()).to.deep.equal(['here.example → peer.example certificate'])
+    })
+
+    it('XEP-0220 §2.1: what was asked by dialback before success is void: its key was for the old stream id', async () => {
+      serve({ rules: { strict: false } })
+      const host = new WireHost(server, 'other.example')
+      const peer = await server.secured()
+      await peer.say("<db:result from='other.example' to='here.example'>k</db:result>")
+      const asked = await host.secured()
+      const id = / id='([^']*)'/.exec(await asked.hears('<db:verify ', '</db:verify>'))![1]
+      await peer.say(auth('='))
+      await peer.hears('<success ', '/>')
+      await asked.say(`<db:verify from='other.example' to='here.example' id='${id}' type='valid'/>`)
+      await turns()
+      expect(peer.unread).to.equal('')
+      expect(proofs()).to.deep.equal(['here.example → peer.example external'])
     })
 
     for (const name of ['success', 'challenge', 'failure', 'mechanisms']) {

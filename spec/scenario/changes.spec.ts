@@ -169,7 +169,7 @@ describe('settings changed while a service runs', () => {
     say(olga, 'eva@north.example', 'company')
     expect(await heard(eva)).to.include('<body>company</body>')
   })
-})
+}).timeout(30_000)
 
 /** A port that was free a moment ago. */
 async function freePort(): Promise<number> {

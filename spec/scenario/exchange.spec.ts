@@ -146,4 +146,4 @@ describe('two whole services', () => {
     expect(south.log.all('service-stopped')).to.have.length(1)
     expect(north.log.all('service-stopped')).to.have.length(0)
   })
-})
+}).timeout(30_000)

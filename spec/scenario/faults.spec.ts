@@ -4,41 +4,41 @@ import { expect } from 'chai'
 import { Federation } from '../../lib/service/federation.js'
 import { TestAuthority } from '../support/authority.js'
 import type { XimssClient } from '../support/ximss-client.js'
-import { Proxy } from './proxy.js'
+import { Link } from './link.js'
 import { heard, type Member, say, World } from './world.js'
 
 describe('whole services when things go wrong', () => {
   const authority = new TestAuthority()
   let world: World
-  let proxy: Proxy | undefined
+  let opened: Link | undefined
 
   beforeEach(async () => {
     world = await World.open(authority)
   })
   afterEach(async () => {
-    proxy?.close()
-    proxy = undefined
+    opened?.close()
+    opened = undefined
     await world.close()
   })
 
-  /** North, and south behind a proxy, with a user each. */
-  async function throughProxy(): Promise<{
+  /** North, and south behind a link that can be cut, with a user each. */
+  async function linked(): Promise<{
     north: Member
     south: Member
     olga: XimssClient
     ivo: XimssClient
-    link: Proxy
+    link: Link
   }> {
     const north = await world.running('north.example', { 'xmpp.server.backoff.initial': '100ms' })
     const south = await world.running('south.example')
-    const link = await Proxy.open(south.serverPort)
-    proxy = link
+    const link = await Link.open(south.serverPort)
+    opened = link
     world.publish('south.example', link.port)
     return { north, south, link, olga: await north.user('olga'), ivo: await south.user('ivo') }
   }
 
   it('promise 2: thousands of messages arrive once each, in order', async () => {
-    const { north, olga, ivo } = await throughProxy()
+    const { north, olga, ivo } = await linked()
     say(olga, 'ivo@south.example', 'first')
     await heard(ivo)
     for (let i = 0; i < 3000; i++) say(olga, 'ivo@south.example', `m${i}`)
@@ -51,7 +51,7 @@ describe('whole services when things go wrong', () => {
   })
 
   it('promise 1: a cut link costs each sender at most one error, all is accounted for, and the next message gets through', async () => {
-    const { north, olga, ivo, link } = await throughProxy()
+    const { north, olga, ivo, link } = await linked()
     say(olga, 'ivo@south.example', 'before')
     await heard(ivo)
     link.stop()
@@ -84,7 +84,7 @@ describe('whole services when things go wrong', () => {
   })
 
   it('a peer that does not read holds its senders back, nobody else; when it reads again all arrives in order', async () => {
-    const { north, olga, ivo, link } = await throughProxy()
+    const { north, olga, ivo, link } = await linked()
     const eva = await north.user('eva')
     say(olga, 'ivo@south.example', 'first')
     await heard(ivo)
@@ -103,7 +103,7 @@ describe('whole services when things go wrong', () => {
   })
 
   it('a peer that does not read cannot hold up the stop, and what it did not take is accounted for', async () => {
-    const { north, olga, ivo, link } = await throughProxy()
+    const { north, olga, ivo, link } = await linked()
     say(olga, 'ivo@south.example', 'first')
     await heard(ivo)
     link.stop()
@@ -188,7 +188,7 @@ describe('whole services when things go wrong', () => {
       ])
     }
   })
-})
+}).timeout(30_000)
 
 function idOf(message: string): string {
   return /iqid="([^"]*)"/.exec(message)?.[1] ?? ''

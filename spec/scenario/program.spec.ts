@@ -58,6 +58,15 @@ describe('the program, as people run it', () => {
     expect(lines.at(-1)).to.match(/^demo /)
   })
 
+  it('demo --once that fails says at which step and whose side must mend it, and exits with 1', async () => {
+    const { status, output, errors } = await run(['demo', '--once', '--set', 'tls.trust=[]']).end
+    expect([status, errors]).to.deep.equal([1, 'comity: the exchange failed\n'])
+    expect(output).to.match(
+      /^north +failed +north\.example → south\.example: certificate: .*; to be mended by: their admin$/m,
+    )
+    expect(output).to.match(/^demo +the exchange failed: the message came back: .*certificate of the remote server/m)
+  })
+
   it('demo stays up until SIGTERM, and leaves nothing behind', async () => {
     const demo = run(['demo'])
     await demo.outputs(/south\.example: try comity sessions .*\n/)

@@ -131,4 +131,4 @@ describe('start and stop of whole services', () => {
     await once(server.listen(0, '127.0.0.1'), 'listening')
     return (server.address() as AddressInfo).port
   }
-})
+}).timeout(30_000)

@@ -4,7 +4,7 @@ import { STREAM_ERROR_CONDITIONS } from '../../lib/stream/stream-error.js'
 import { TestAuthority } from '../support/authority.js'
 import { scriptedAttempt } from '../support/scripted-initiator.js'
 import { GOOD, HERE, Scene, settled, THERE } from '../support/scripted-scene.js'
-import { DIALBACK, ScriptedStream } from '../support/scripted-stream.js'
+import { child, DIALBACK, ScriptedStream } from '../support/scripted-stream.js'
 
 describe('an incoming session', () => {
   const authority = new TestAuthority()
@@ -118,6 +118,45 @@ describe('an incoming session', () => {
       })
     }
   }
+
+  for (const [tls, plain, encrypted] of [
+    ['required', ['starttls required'], ['mechanisms', 'dialback']],
+    ['optional', ['starttls', 'dialback'], ['mechanisms', 'dialback']],
+    ['disabled', ['dialback'], undefined],
+  ] as const) {
+    it(`RFC 6120 §4.3.2: offers nothing that it would refuse, policy ${tls}`, async () => {
+      scene = new Scene(authority, { rules: { tls } })
+      const stream = new ScriptedStream(scene.network.connect(HERE)!)
+      const offered = async (): Promise<string[]> => {
+        stream.open({ from: THERE, to: HERE })
+        await stream.expect('stream')
+        const { children } = await stream.expect('features')
+        return children
+          .filter(({ name }) => ['starttls', 'mechanisms', 'dialback'].includes(name))
+          .map(one => (child(one, 'required') === undefined ? one.name : `${one.name} required`))
+      }
+      expect(await offered()).to.deep.equal(plain)
+      stream.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+      if (encrypted === undefined) {
+        await stream.expect('failure')
+      } else {
+        await stream.expect('proceed')
+        await stream.startTls('client', certificate, HERE)
+        expect(await offered()).to.deep.equal(encrypted)
+      }
+      stream.cut()
+    })
+  }
+
+  it('XEP-0178 §3: refuses EXTERNAL that it did not offer, for a certificate that does not verify', async () => {
+    scene = new Scene(authority, { rules: { strict: false } })
+    certificate = scene.party(THERE).certificates.context(THERE, { ...GOOD, certificate: 'invalid' })
+    const stream = await brought('its header over TLS')
+    stream.send("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>")
+    expect((await stream.expect('failure')).children.map(({ name }) => name)).to.deep.equal(['not-authorized'])
+    expect(scene.server.proven).to.deep.equal([])
+    stream.cut()
+  })
 
   it('XEP-0220 §2.2: while the authoritative server is asked the stream lives, and no longer than that', async () => {
     certificate = undefined

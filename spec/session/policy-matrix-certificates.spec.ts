@@ -20,11 +20,13 @@ const sides: readonly PeerSettings[] = (['optional', 'required'] as const).flatM
   ]),
 )
 
-/** 44 sides towards one of each certificate state, in both directions. */
+/** One of each certificate state and strictness, against which all of them are played in both directions. */
 const partners = sides.filter(
-  ({ certificate, fixture }) => certificate === 'missing' || fixture === 'expired' || fixture === 'both',
+  ({ tls, certificate, fixture }) =>
+    tls === 'required' && (certificate === 'missing' || fixture === 'expired' || fixture === 'both'),
 )
-const cases = [...pairs(sides, partners), ...pairs(partners, sides)]
+const others = sides.filter(side => !partners.includes(side))
+const cases = [...pairs(sides, partners), ...pairs(partners, others)]
 
 describe('the policy matrix, certificate by certificate', () => {
   const authority = new TestAuthority()
@@ -37,10 +39,9 @@ describe('the policy matrix, certificate by certificate', () => {
   ] as const) {
     it(`RFC 6120 §13.7.2, RFC 5280 §6: every defect counts the same, ${name} (${cases.length} cases)`, async () => {
       const arena = new Arena({ authority, certificates, network: new MemoryNetwork(), confirms: 'other' })
-      const once = cases.filter((sides, at) => cases.findIndex(([i, r]) => i === sides[0] && r === sides[1]) === at)
-      const { outcomes, faults } = await playAll(arena, kind, once, expectedOutcome)
+      const { outcomes, faults } = await playAll(arena, kind, cases, expectedOutcome)
       expect(faults, `\n${faults.join('\n')}\n`).to.deep.equal([])
-      expect(tally(outcomes)).to.equal(tally(once.map(([i, r]) => expectedOutcome(i, r).outcome)))
+      expect(tally(outcomes)).to.equal(tally(cases.map(([i, r]) => expectedOutcome(i, r).outcome)))
     }).timeout(60_000)
   }
 })

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { type SecureContext, TLSSocket } from 'node:tls'
 import type { Clock } from '../../base/clock.js'
+import { WriteBatch } from '../../base/write-batch.js'
 
 /** Bounds of what waits for a client to read it, and of waiting for it to go. */
 export interface OutputLimits {
@@ -34,8 +35,8 @@ export class Connection {
   readonly #events: ConnectionEvents
   readonly #clock: Clock
   readonly #limits: OutputLimits
+  readonly #batch = new WriteBatch()
   #secure = false
-  #corked = false
   /** Between the last clear-text byte and the end of the handshake nobody reads here. */
   #upgrading = false
   #ending = false
@@ -80,14 +81,9 @@ export class Connection {
   /** Writes; what is written in one turn of the event loop leaves together. */
   write(bytes: string | Buffer): void {
     if (this.#ending || this.#closed) return
-    if (!this.#corked) {
-      this.#corked = true
-      this.#socket.cork()
-      process.nextTick(() => this.#uncork())
-    }
-    this.#socket.write(bytes, this.#onProgress)
-    if (this.#socket.writableLength > this.#limits.unsentBytes) this.cut('unsent output over limit')
-    else this.#armWriteTimer()
+    if (this.#batch.add(bytes)) process.nextTick(this.#flush)
+    const unsent = this.#batch.bytes + this.#socket.writableLength
+    if (unsent > this.#limits.unsentBytes) this.cut('unsent output over limit')
   }
 
   /** Changes to TLS as the serving side, after all that was written has left in clear text. `done` comes after the handshake. */
@@ -96,7 +92,7 @@ export class Connection {
     this.#upgrading = true
     plain.off('data', this.#onData)
     plain.pause()
-    this.#uncork()
+    this.#flush()
     const wrap = (): void => {
       if (this.#closed) return
       plain.off('end', this.#onEnd)
@@ -126,7 +122,7 @@ export class Connection {
     if (this.#ending || this.#closed) return
     this.#ending = true
     this.#reason = reason
-    this.#uncork()
+    this.#flush()
     this.#socket.off('data', this.#onData)
     this.#socket.resume()
     this.#socket.end()
@@ -162,10 +158,11 @@ export class Connection {
     socket.on('close', () => this.#finish())
   }
 
-  #uncork(): void {
-    if (!this.#corked) return
-    this.#corked = false
-    this.#socket.uncork()
+  readonly #flush = (): void => {
+    const batch = this.#batch.take()
+    if (batch === undefined || this.#closed) return
+    this.#socket.write(batch, this.#onProgress)
+    this.#armWriteTimer()
   }
 
   #armWriteTimer(): void {

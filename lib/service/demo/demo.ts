@@ -142,7 +142,10 @@ async function exchange(
   const tell = async (from: Side, writer: XimssUser, to: Side, reader: XimssUser, body: string): Promise<void> => {
     print(`${from.name.padEnd(6)} message   ${from.user}@${from.domain} writes: ${body}`)
     await writer.send(`${to.user}@${to.domain}`, body)
-    const { peer, body: read } = await reader.receive(deadline.signal)
+    const { peer, body: read } = await Promise.race([
+      reader.receive(deadline.signal),
+      writer.undelivered(deadline.signal),
+    ])
     if (read !== body) throw new Error('another message came than was sent')
     print(`${to.name.padEnd(6)} message   ${to.user}@${to.domain} reads from ${peer}: ${read}`)
   }

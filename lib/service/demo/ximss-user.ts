@@ -65,6 +65,14 @@ export class XimssUser {
     return { peer: attributeOf(message, 'peer') ?? '', body: textOf(body ?? message) }
   }
 
+  /** Rejects when a message of the user comes back; never resolves. */
+  async undelivered(signal: AbortSignal): Promise<never> {
+    const isFailure = (element: Element): boolean =>
+      element.name === 'readIM' && attributeOf(element, 'type') === 'error'
+    const message = await this.#next(isFailure, signal)
+    throw new Error(`the message came back: ${attributeOf(message, 'errorText') ?? textOf(message)}`)
+  }
+
   close(): void {
     this.#socket.end('<bye id="bye"/>\0')
   }

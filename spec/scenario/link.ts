@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 
 /** A link that can be stopped and cut: connections to its port go on to another one. */
-export class Proxy {
+export class Link {
   target: number
   /** Whether new and live connections carry bytes towards the target. */
   #flowing = true
@@ -15,10 +15,10 @@ export class Proxy {
     server.on('connection', near => this.#join(near))
   }
 
-  static async open(target: number): Promise<Proxy> {
+  static async open(target: number): Promise<Link> {
     const server = createServer()
     await once(server.listen(0, '127.0.0.1'), 'listening')
-    return new Proxy(target, server)
+    return new Link(target, server)
   }
 
   get port(): number {
