@@ -172,7 +172,8 @@ export class IncomingSession implements IncomingHost {
 
   #token(token: StreamToken): void {
     if (token.kind === 'header') return this.#header(token.tag)
-    this.#watch.touched()
+    this.#watch.progressed()
+    if (token.tag.namespace === NS_SERVER) this.#watch.touched()
     if (token.kind === 'oversize') return this.#stanzas.oversize(token)
     switch (token.tag.namespace) {
       case NS_SERVER:

@@ -32,7 +32,7 @@ export class KeyVerifier {
   readonly #options: KeyVerifierOptions
   /** Streams opened only to verify a key, by domain pair. */
   readonly #spares = new Map<string, OutgoingStream>()
-  /** Streams being opened to verify a key, by domain pair: concurrent questions share one. */
+  /** Streams being opened to verify a key, by remote domain: concurrent questions share one, whichever of our domains asks. */
   readonly #reaching = new Map<string, Promise<OutgoingStream>>()
   #underway = 0
 
@@ -83,10 +83,10 @@ export class KeyVerifier {
   }
 
   #shared(pair: DomainPair, trace: Trace): Promise<OutgoingStream> {
-    const underway = this.#reaching.get(pair.key)
+    const underway = this.#reaching.get(pair.remote)
     if (underway !== undefined) return underway
-    const reaching = this.#open(pair, trace).finally(() => this.#reaching.delete(pair.key))
-    this.#reaching.set(pair.key, reaching)
+    const reaching = this.#open(pair, trace).finally(() => this.#reaching.delete(pair.remote))
+    this.#reaching.set(pair.remote, reaching)
     return reaching
   }
 

@@ -217,6 +217,7 @@ export class OutgoingStream implements Congestion {
   }
 
   #token(token: StreamToken): void {
+    this.#watch.progressed()
     if (token.kind !== 'element') return this.stream.fail('policy-violation', 'not expected on this stream')
     switch (token.tag.namespace) {
       case NS_DIALBACK: {

@@ -35,9 +35,13 @@ export class StreamWatch {
     this.#cancel?.()
   }
 
-  /** A stanza has passed; acks and white space do not count. */
+  /** A stanza has passed; nothing else counts as use. */
   touched(): void {
     this.#touchedAt = this.#clock.now()
+  }
+
+  /** An element that was begun has been finished. */
+  progressed(): void {
     this.#partialSince = undefined
   }
 

@@ -54,10 +54,10 @@ export function isIpLiteral(domain: string): boolean {
   return domain.startsWith('[') || isIPv4(domain)
 }
 
-/** True when `domain`, in any spelling, can name a remote server: a valid domain name, no IP literal, no port. */
+/** True when `domain`, in any spelling, can name a remote server: a valid domain name, no IP literal, no port, not in Tor (RFC 7686 §2). */
 export function isUsableRemoteName(domain: string): boolean {
   const name = prepareDomain(domain)
-  return name !== undefined && !isIpLiteral(name)
+  return name !== undefined && !isIpLiteral(name) && name !== 'onion' && !name.endsWith('.onion')
 }
 
 function plainName(name: string): string | undefined {

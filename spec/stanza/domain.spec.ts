@@ -119,6 +119,14 @@ describe('domainpart', () => {
     })
   }
 
+  it('RFC 7686 §2: a name in Tor is a domain, but none that can be reached', () => {
+    for (const name of ['onion', 'a.onion', 'A.ONION.']) {
+      expect(prepareDomain(name)).to.not.equal(undefined)
+      expect(isUsableRemoteName(name)).to.equal(false)
+    }
+    expect(isUsableRemoteName('onion.example')).to.equal(true)
+  })
+
   it('RFC 1035 §2.3.4: the longest label and the longest name are names', () => {
     const label = 'a'.repeat(63)
     const name = `${label}.${label}.${label}.${'a'.repeat(61)}`
