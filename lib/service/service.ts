@@ -169,13 +169,19 @@ class ComityService implements Service {
 
   async reload(): Promise<void> {
     const { reread, identity } = this.#parts
+    let takeBack = (): void => {}
     if (reread !== undefined) {
       const loaded = reread()
       if (!loaded.ok) throw new Error(loaded.problems.map(({ key, problem }) => `${key}: ${problem}`).join('; '))
-      this.#settings.reload(loaded.config)
+      takeBack = this.#settings.reload(loaded.config)
+    }
+    try {
+      await identity.reload()
+    } catch (error) {
+      takeBack()
+      throw error
     }
     this.#resolver.flush()
-    await identity.reload()
     this.federation.outgoing.reconsider()
     this.#log.info('service-reloaded')
   }

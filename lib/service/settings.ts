@@ -107,9 +107,11 @@ export class Settings {
     this.#replaceOrThrow({ ...this.#layers, stored: layer })
   }
 
-  /** Takes file and environment from `config`, which was read again; live changes stay. @throws ConfigInvalid. */
-  reload(config: Config): void {
+  /** Takes file and environment from `config`, which was read again; live changes stay. The result takes it back. @throws ConfigInvalid. */
+  reload(config: Config): () => void {
+    const { file, environment } = this.#layers
     this.#replaceOrThrow({ ...this.#layers, file: config.layers.file, environment: config.layers.environment })
+    return () => this.#replaceOrThrow({ ...this.#layers, file, environment })
   }
 
   /** One row of the list, or all of them in the order of the table. */

@@ -161,6 +161,11 @@ export class OutgoingStream implements Congestion {
     if (this.stream.transport.unsentBytes > CONGESTED_BYTES) this.#congested = true
   }
 
+  /** Stanzas handed over whose fate is not known yet. */
+  get underway(): number {
+    return this.#unconfirmed.length - this.#confirmedHead
+  }
+
   get congested(): boolean {
     return this.#congested
   }

@@ -88,9 +88,12 @@ describe('settings', () => {
     if (!loaded.ok) throw new ConfigInvalid(loaded.problems)
     const changed: string[] = []
     settings.onChange(({ key }) => changed.push(key))
-    settings.reload(loaded.config)
+    const takeBack = settings.reload(loaded.config)
     expect(changed).to.deep.equal(['log.level'])
     expect([settings.get('log.level'), settings.get('ximss.channels')]).to.deep.equal(['error', 7])
+    takeBack()
+    expect(settings.get('log.level')).not.to.equal('error')
+    expect(settings.get('ximss.channels')).to.equal(7)
   })
 
   it('refuses wrong values of a program that embeds the service', () => {
