@@ -87,7 +87,10 @@ export class LocalDelivery implements Route {
 
   #answer(stanza: Stanza): Refusal | undefined {
     if (stanza.type === 'result' || stanza.type === 'error') return undefined
-    const answer = this.#answers(stanza)
+    // An account that nobody uses now looks like one that does not exist (RFC 6121 §8.5.1).
+    const to = stanza.to!
+    const isThere = to.local === '' || !this.#table.resources(to)[Symbol.iterator]().next().done
+    const answer = isThere ? this.#answers(stanza) : undefined
     if (answer === undefined) return UNAVAILABLE
     this.#route(answer)
     return undefined

@@ -236,6 +236,7 @@ describe('local delivery', () => {
 
   describe('for the server itself', () => {
     it('RFC 6120 §10.5.3: a known request is answered in the name it was addressed to', () => {
+      connect({ desk: 0 })
       for (const to of ['north.example', BARE]) {
         answered = []
         delivery = new LocalDelivery(table, answerForServer, answer => answered.push(answer))
@@ -247,6 +248,11 @@ describe('local delivery', () => {
           'ivo@south.example/home',
         ])
       }
+    })
+
+    it('RFC 6121 §8.5.1: nothing is answered for an account that nobody uses, as for one that does not exist', () => {
+      const ping = [createElement('ping', { xmlns: NS_PING })]
+      expect(deliver(stanza('iq', BARE, 'get', ping))?.condition).to.equal('service-unavailable')
     })
 
     it('an unknown request and every message are refused; presence, results and errors are not', () => {
