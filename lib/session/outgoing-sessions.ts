@@ -278,10 +278,16 @@ export class OutgoingSessions {
     return (tls === 'required' && isPlain) || isUnverified ? { kind: 'policy', detail: 'demand-not-met' } : undefined
   }
 
-  /** Stanzas that are ours to answer for: in queues, and handed to a socket but not yet taken by the operating system. */
-  get waiting(): number {
+  /** Stanzas in the queues of pairs. */
+  get queued(): number {
     let count = 0
     for (const session of this.#sessions.values()) count += session.waiting
+    return count
+  }
+
+  /** Stanzas that are ours to answer for: queued, or handed to a socket and not yet taken by the operating system. */
+  get waiting(): number {
+    let count = this.queued
     for (const stream of this.#streams) count += stream.underway
     return count
   }

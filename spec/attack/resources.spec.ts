@@ -195,7 +195,7 @@ describe('attacks on resources', function () {
         if (i % 50 === 0) await turns(2)
       }
       await turns()
-      expect(server.outgoing.waiting, 'the queue is full').to.equal(100)
+      expect(server.outgoing.queued, 'the queue is full').to.equal(100)
       expect(server.received.every(({ isError }) => isError)).to.equal(true)
       server.network.withdraw('peer.example')
       for (let i = 0; i < 4; i++) {

@@ -152,7 +152,7 @@ describe('streams and what rides on them', () => {
       far.visits[0]!.stream.pause()
       for (let i = 0; i < COUNT; i++) scene.server.send(`a@${HERE}/x`, `b@${THERE}`, 'x'.repeat(LENGTH), `${i}`)
       await settled()
-      expect(scene.server.outgoing.waiting).to.be.within(1, COUNT - 1)
+      expect(scene.server.outgoing.queued).to.be.within(1, COUNT - 1)
       return far
     }
 
@@ -166,7 +166,7 @@ describe('streams and what rides on them', () => {
 
     it('RFC 6120 §8.3.3.17: is left after a while; what is lost is told, what waits goes over a new stream', async () => {
       const far = await stuffed()
-      const waiting = scene.server.outgoing.waiting
+      const waiting = scene.server.outgoing.queued
       scene.clock.advance(30_000)
       for (let i = COUNT - waiting; i < COUNT; i++) expect((await far.next(HERE)).attributes.id).to.equal(`${i}`)
       await settled()
