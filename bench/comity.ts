@@ -58,6 +58,7 @@ async function prepare(directory: string, domain: string, identity: Identity, dn
     'data.directory': join(directory, 'data'),
     'network.interface': '127.0.0.1',
     'xmpp.server.socket.port': 'any',
+    'xmpp.server.socket.ssl.active': 'false',
     'xmpp.server.tls.policy': 'required',
     'xmpp.server.certificate.strict-validation': 'true',
     'xmpp.server.private-targets': 'true',

@@ -1,6 +1,7 @@
 import { lstat, unlink } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { connect } from 'node:net'
+import { AdminProblem } from '../base/admin-problem.js'
 import type { Clock } from '../base/clock.js'
 import type { Log } from '../base/log.js'
 import { readBody } from './read-body.js'
@@ -34,12 +35,16 @@ export class AdminRefusal extends Error {
 export interface AdminSocketOptions {
   readonly path: string
   readonly routes: AdminRoutes
+  /** Routes whose bodies may be long. */
+  readonly longBodies?: readonly string[]
   readonly log: Log
   readonly clock: Clock
 }
 
 /** Largest request body. */
 const MOST_BYTES = 65_536
+/** Largest body of a route that takes long ones. */
+const MOST_LONG_BYTES = 8 * 1_048_576
 /** A handler that takes longer is answered for. */
 const HANDLER_MS = 30_000
 /** How long a connected program may take to ask. */
@@ -69,7 +74,7 @@ export class AdminSocket {
   async open(): Promise<void> {
     const { path } = this.#options
     if (Buffer.byteLength(path) > LONGEST_PATH) {
-      throw new Error(
+      throw new AdminProblem(
         `the path of the admin socket is longer than ${LONGEST_PATH} bytes, choose a shorter data.directory: ${path}`,
       )
     }
@@ -107,9 +112,9 @@ export class AdminSocket {
       throw error
     })
     if (!found) return
-    if (!found.isSocket()) throw new Error(`${path} is in the way of the admin socket and is no socket`)
+    if (!found.isSocket()) throw new AdminProblem(`${path} is in the way of the admin socket and is no socket`)
     if (await isAnswered(path, this.#options.clock))
-      throw new Error(`another service runs with this data directory, it answers at ${path}`)
+      throw new AdminProblem(`another service runs with this data directory, it answers at ${path}`)
     await unlink(path)
   }
 
@@ -117,8 +122,9 @@ export class AdminSocket {
     const { log } = this.#options
     try {
       const url = new URL(request.url ?? '/', 'http://admin')
-      const { handler, params } = this.#find(request.method ?? 'GET', url.pathname)
-      const body = await readJson(request)
+      const { route, handler, params } = this.#find(request.method ?? 'GET', url.pathname)
+      const isLong = this.#options.longBodies?.includes(route) === true
+      const body = await readJson(request, isLong ? MOST_LONG_BYTES : MOST_BYTES)
       const result = await this.#withDeadline(async () => handler({ params, query: url.searchParams, body }))
       send(response, 200, result ?? null)
     } catch (error) {
@@ -131,13 +137,16 @@ export class AdminSocket {
     }
   }
 
-  #find(method: string, pathname: string): { handler: AdminHandler; params: Record<string, string> } {
+  #find(
+    method: string,
+    pathname: string,
+  ): { readonly route: string; readonly handler: AdminHandler; readonly params: Record<string, string> } {
     let isPathKnown = false
     for (const [route, handler] of Object.entries(this.#options.routes)) {
       const [routeMethod, pattern = ''] = route.split(' ')
       const params = matchPath(pattern, pathname)
       if (!params) continue
-      if (routeMethod === method) return { handler, params }
+      if (routeMethod === method) return { route, handler, params }
       isPathKnown = true
     }
     throw isPathKnown ? new AdminRefusal(405, `${method} is not possible here`) : new AdminRefusal(404, 'no such thing')
@@ -174,9 +183,9 @@ function decoded(part: string): string {
   }
 }
 
-async function readJson(request: IncomingMessage): Promise<unknown> {
-  const text = await readBody(request, MOST_BYTES)
-  if (text === undefined) throw new AdminRefusal(413, `the body is longer than ${MOST_BYTES} bytes`)
+async function readJson(request: IncomingMessage, mostBytes: number): Promise<unknown> {
+  const text = await readBody(request, mostBytes)
+  if (text === undefined) throw new AdminRefusal(413, `the body is longer than ${mostBytes} bytes`)
   if (text === '') return undefined
   try {
     return JSON.parse(text)

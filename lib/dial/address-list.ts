@@ -18,6 +18,8 @@ interface Needs {
   readonly trace: Trace
   readonly signal: AbortSignal
   readonly resolutionDelayMs: () => number
+  /** Whether a proxy resolves: the name of a candidate then stands for its addresses. */
+  readonly takesNames: boolean
   /** Something was learned: an address, or that there is none. */
   readonly onNews: () => void
   readonly onFailure: (failure: DialFailure) => void
@@ -33,7 +35,7 @@ interface Host {
   isV6Known: boolean
   hasAddress: boolean
   failure: DnsFailureReason | undefined
-  lastFamily: 4 | 6
+  lastFamily: DialTarget['family']
 }
 
 /**
@@ -87,7 +89,7 @@ export class AddressList {
       failure: undefined,
       lastFamily: 4,
     }
-    if (isIP(candidate.host) !== 0) {
+    if (this.#needs.takesNames || isIP(candidate.host) !== 0) {
       this.#addAddress(host, candidate.host, 'secure')
     } else if (this.#questions + 2 > MOST_QUESTIONS) {
       this.#needs.trace.note('dial.ignored', { host: candidate.host, because: 'too many look-ups' })
@@ -136,10 +138,15 @@ export class AddressList {
     }
     this.#known.add(key)
     const dnssec = candidate.dnssec === 'secure' && answered === 'secure' ? 'secure' : 'insecure'
-    const family = isIP(address) === 6 ? 6 : 4
+    const family = familyOf(address)
     const list = family === 6 ? host.v6 : host.v4
     list.push({ candidate, address, family, port: candidate.port, dnssec })
   }
+}
+
+function familyOf(address: string): DialTarget['family'] {
+  const family = isIP(address)
+  return family === 4 || family === 6 ? family : 0
 }
 
 function hasTargets(host: Host): boolean {
@@ -147,7 +154,7 @@ function hasTargets(host: Host): boolean {
 }
 
 function take(host: Host): DialTarget | undefined {
-  const wanted = host.lastFamily === 4 ? [host.v6, host.v4] : [host.v4, host.v6]
+  const wanted = host.lastFamily !== 6 ? [host.v6, host.v4] : [host.v4, host.v6]
   const target = wanted.find(list => list.length > 0)?.shift()
   if (target !== undefined) host.lastFamily = target.family
   return target

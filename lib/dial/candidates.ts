@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import type { Clock } from '../base/clock.js'
 import { Deadline, untilAborted } from '../base/deadline.js'
 import type { Trace } from '../base/trace.js'
+import { isOnionName } from '../stanza/domain.js'
 import type { DnsOverrides, Transport } from './dns-override.js'
 import { type DnsAnswer, type DnsFailureReason, type DnssecState, foldName, isAskable } from './dns-record.js'
 import type { Resolver } from './resolver.js'
@@ -15,7 +16,7 @@ export interface Candidate {
   readonly transport: Transport
   readonly priority: number
   readonly weight: number
-  /** Whether the DNS answer that named this host was validated. */
+  /** Whether the DNS answer that named this host was validated; what our own configuration names counts as validated. */
   readonly dnssec: DnssecState
   /** Our own configuration names it: it may be a private address. */
   readonly isConfigured: boolean
@@ -34,7 +35,8 @@ export type NoCandidates =
 export type Candidates =
   | {
       readonly kind: 'candidates'
-      readonly source: 'override' | 'srv' | 'address'
+      /** `name`: the domain itself, which the proxy resolves without DNS. */
+      readonly source: 'override' | 'srv' | 'address' | 'name'
       /** By priority; within each in the order drawn by weight. */
       readonly groups: readonly (readonly Candidate[])[]
       /** The domain names no service; its own address is tried (RFC 6120 §3.2.2). */
@@ -59,6 +61,8 @@ export interface CandidateSearch {
   readonly directTls: boolean
   /** TLS policy `disabled`: only plain sockets. */
   readonly plainOnly: boolean
+  /** Whether a proxy resolves the names of candidates: addresses are not asked for. */
+  readonly throughProxy?: boolean
   /** Milliseconds for all of this (`xmpp.server.resolution-timeout`); when they are over the end is `timeout`. */
   readonly timeoutMs: number
   readonly clock: Clock
@@ -81,7 +85,8 @@ const SERVICES = { starttls: '_xmpp-server._tcp', tls: '_xmpps-server._tcp' } as
 
 /**
  * From an A-label domain to the places to dial (RFC 6120 §3.2, XEP-0368): a static route, else both SRV services as one
- * list, else, only when there is no SRV record at all, the domain's own address. At most four questions.
+ * list, else, only when there is no SRV record at all, the domain's own address. At most four questions. Through a proxy the
+ * domain's own name stands for its address, and a name in Tor is never asked for (RFC 7686 §2).
  * Rejects only when `signal` aborts, with its reason.
  */
 export async function findCandidates(domain: string, search: CandidateSearch): Promise<Candidates> {
@@ -91,10 +96,12 @@ export async function findCandidates(domain: string, search: CandidateSearch): P
   if (route !== undefined) {
     search.trace.note('dns.override', { ...route })
     if (route.transport === 'tls' && !mayUseTls) return ended('no-service', Number.POSITIVE_INFINITY)
-    const candidate: Candidate = { ...route, priority: 0, weight: 0, dnssec: 'insecure', isConfigured: true }
+    const candidate: Candidate = { ...route, priority: 0, weight: 0, dnssec: 'secure', isConfigured: true }
     return found('override', [[candidate]], Number.POSITIVE_INFINITY)
   }
   if (isIP(name) !== 0 || !isAskable(name)) return ended('no-such-domain', Number.POSITIVE_INFINITY)
+  if (search.throughProxy === true && isOnionName(name))
+    return found('name', [[itself(name, 'insecure', search)]], Number.POSITIVE_INFINITY)
 
   const limit = new Deadline(search.clock, search.timeoutMs, () => new Error('the time is up'), search.signal)
   const inTime: CandidateSearch = { ...search, signal: limit.signal }
@@ -103,7 +110,10 @@ export async function findCandidates(domain: string, search: CandidateSearch): P
       mayUseTls ? askService(name, 'tls', inTime) : undefined,
       askService(name, 'starttls', inTime),
     ])
-    const merged = merge(tls === undefined ? [starttls] : [tls, starttls], search)
+    const services = tls === undefined ? [starttls] : [tls, starttls]
+    const merged = merge(services, search)
+    if (merged === undefined && search.throughProxy === true)
+      return found('address', [[itself(name, 'insecure', search)]], shortestOf(services))
     return merged ?? (await untilAborted(addressOf(name, search), limit.signal))
   } catch (error) {
     if (!limit.passed) throw error
@@ -145,7 +155,7 @@ async function askService(domain: string, transport: Transport, search: Candidat
  * | none or `.` | failure | the failure |
  */
 function merge(services: readonly Service[], search: CandidateSearch): Candidates | undefined {
-  const ttlSeconds = Math.min(...services.map(service => service.ttlSeconds))
+  const ttlSeconds = shortestOf(services)
   const candidates = services.flatMap(service => service.candidates)
   if (candidates.length > 0) return found('srv', inSrvOrder(candidates, search.random), ttlSeconds)
   const cause = services.find(service => service.state === 'failure')?.cause
@@ -167,21 +177,29 @@ async function addressOf(domain: string, search: CandidateSearch): Promise<Candi
   })
   try {
     const { ttlSeconds, dnssec } = await Promise.any(withRecords)
-    const candidate: Candidate = {
-      host: domain,
-      port: search.remotePort,
-      transport: 'starttls',
-      priority: 0,
-      weight: 0,
-      dnssec,
-      isConfigured: false,
-    }
-    return found('address', [[candidate]], ttlSeconds)
+    return found('address', [[itself(domain, dnssec, search)]], ttlSeconds)
   } catch {
     const answers = await Promise.all(both)
     for (const answer of answers) search.trace.note('dns.answer', { name: domain, ...answer })
     return withoutAddress(answers)
   }
+}
+
+/** The domain as its own host. */
+function itself(domain: string, dnssec: DnssecState, { remotePort }: CandidateSearch): Candidate {
+  return {
+    host: domain,
+    port: remotePort,
+    transport: 'starttls',
+    priority: 0,
+    weight: 0,
+    dnssec,
+    isConfigured: false,
+  }
+}
+
+function shortestOf(services: readonly Service[]): number {
+  return Math.min(...services.map(service => service.ttlSeconds))
 }
 
 /** One family had no record to give; said to `Promise.any` only. */
@@ -196,7 +214,7 @@ function withoutAddress(answers: readonly DnsAnswer[]): End {
 }
 
 function found(
-  source: 'override' | 'srv' | 'address',
+  source: Extract<Candidates, { kind: 'candidates' }>['source'],
   groups: readonly (readonly Candidate[])[],
   ttlSeconds: number,
 ): Candidates {

@@ -2,13 +2,20 @@ import type { DialTarget } from './dial-target.js'
 import type { DnsFailureReason } from './dns-record.js'
 
 /** Why a socket was not connected, in the words of an end of kind `tcp`. */
-export type TcpDetail = 'refused' | 'unreachable' | 'timeout' | 'reset' | 'forbidden-target'
+export type TcpDetail = 'refused' | 'unreachable' | 'timeout' | 'reset' | 'forbidden-target' | 'proxy-refused'
 
 /** Why a host has no address, in the words of an end of kind `dns`. */
 export type AddressDetail = 'no-address' | 'servfail' | 'timeout' | 'bogus' | 'too-many-records'
 
 export type DialFailure =
-  | { readonly kind: 'tcp'; readonly detail: TcpDetail; readonly text: string; readonly cause?: unknown }
+  | {
+      readonly kind: 'tcp'
+      readonly detail: TcpDetail
+      readonly text: string
+      readonly cause?: unknown
+      /** Nothing is known of the remote side: our own proxy or source address failed. */
+      readonly isOurs?: boolean
+    }
   | { readonly kind: 'dns'; readonly detail: AddressDetail; readonly text: string; readonly cause?: unknown }
   /** The socket was connected; `cause` is what opening it rejected with. */
   | { readonly kind: 'open'; readonly detail: 'failed' | 'final'; readonly text: string; readonly cause: unknown }
@@ -34,6 +41,7 @@ const TELLING = [
   'dns servfail',
   'dns bogus',
   'tcp forbidden-target',
+  'tcp proxy-refused',
   'tcp unreachable',
   'tcp timeout',
   'tcp refused',
@@ -52,7 +60,7 @@ function rank({ kind, detail }: DialFailure): number {
 }
 
 /** The failure behind an error of a socket that was being connected. */
-export function tcpFailure(error: NodeJS.ErrnoException): DialFailure {
+export function tcpFailure(error: NodeJS.ErrnoException): Extract<DialFailure, { kind: 'tcp' }> {
   const detail = error.code === undefined ? undefined : TCP_DETAILS[error.code]
   return { kind: 'tcp', detail: detail ?? 'unreachable', text: error.code ?? error.message, cause: error }
 }

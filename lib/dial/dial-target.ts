@@ -1,13 +1,14 @@
 import type { Candidate } from './candidates.js'
 import type { DnssecState } from './dns-record.js'
 
-/** One address of one candidate. */
+/** One address of one candidate, or its name where a proxy resolves. */
 export interface DialTarget {
   readonly candidate: Candidate
   readonly address: string
-  readonly family: 4 | 6
+  /** That of the address; 0 for a name. */
+  readonly family: 0 | 4 | 6
   readonly port: number
-  /** Whether the answers with host and address were both validated. */
+  /** Whether the answers with host and address were both validated; a name that a proxy resolves has only the former. */
   readonly dnssec: DnssecState
 }
 
@@ -25,6 +26,8 @@ export interface DialSettings {
   readonly maxWorkers: number
   /** Whether loopback, private and link-local addresses are dialed (`xmpp.server.private-targets`). */
   readonly privateTargets: boolean
+  /** Local addresses to dial from, at most one of each family (`xmpp.server.source-address`). */
+  readonly sourceAddresses: readonly string[]
 }
 
 /** What holds unless configuration says otherwise. */
@@ -35,4 +38,5 @@ export const defaultDialSettings: DialSettings = {
   resolutionDelayMs: 50,
   maxWorkers: 8,
   privateTargets: false,
+  sourceAddresses: [],
 }

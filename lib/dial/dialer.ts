@@ -1,13 +1,15 @@
 import { setMaxListeners } from 'node:events'
-import { connect, type Socket } from 'node:net'
+import { connect, isIP, type Socket } from 'node:net'
 import type { Clock } from '../base/clock.js'
 import type { Trace } from '../base/trace.js'
 import { AddressList } from './address-list.js'
 import type { Candidate } from './candidates.js'
 import { addressFailure, DialError, type DialFailure, saysMore, tcpFailure } from './dial-error.js'
 import type { DialSettings, DialTarget } from './dial-target.js'
-import { isForbiddenTarget } from './forbidden-targets.js'
+import { isForbiddenName, isForbiddenTarget } from './forbidden-targets.js'
+import { type Proxy, proxyPlace } from './proxy.js'
 import type { Resolver } from './resolver.js'
+import { connectThrough, SocksError } from './socks5.js'
 
 export interface DialOptions<T> {
   /** By priority, each in the order to be tried. */
@@ -17,11 +19,13 @@ export interface DialOptions<T> {
   readonly clock: Clock
   readonly signal: AbortSignal
   readonly trace: Trace
+  /** What every connection goes through; it gets the names of candidates, so that no address is asked for. */
+  readonly proxy?: Proxy | undefined
   /** When the attempt started, by `clock`; the search for candidates counts towards its time. Now, unless given. */
   readonly startedAt?: number
   /**
    * Makes a connected socket usable; rejects when it cannot. Must settle when the socket closes or `signal` aborts
-   * (the race is lost), and has a deadline of its own.
+   * (the race is lost), and has a deadline of its own. A socket that goes through a proxy comes paused.
    */
   readonly open: (socket: Socket, target: DialTarget, signal: AbortSignal) => Promise<T>
   /** Whether an error of `open` ends the whole attempt instead of giving way to the next candidate. */
@@ -57,6 +61,9 @@ interface Runner {
   readonly controller: AbortController
   cancelTimeout: () => void
   connectedAt: number | undefined
+  /** Where the socket leads until the proxy has let us in. */
+  proxy: Proxy | undefined
+  readonly source: string | undefined
 }
 
 class Race<T> {
@@ -87,6 +94,7 @@ class Race<T> {
       trace,
       signal: this.#lookups.signal,
       resolutionDelayMs: () => settings.resolutionDelayMs,
+      takesNames: options.proxy !== undefined,
       onNews: () => this.#pump(),
       onFailure: failure => this.#remember(failure, undefined),
     })
@@ -170,7 +178,7 @@ class Race<T> {
   }
 
   #start(target: DialTarget): void {
-    const { clock, settings, trace } = this.#options
+    const { clock, settings, trace, proxy } = this.#options
     const { address, port } = target
     const because = this.#whyForbidden(target)
     if (because !== undefined) {
@@ -179,25 +187,53 @@ class Race<T> {
       return
     }
     const now = clock.now()
-    trace.note('tcp.start', { host: target.candidate.host, address, port })
-    trace.waitFor(`TCP: ${address} port ${port}`)
+    const through = proxy === undefined ? {} : { proxy: proxyPlace(proxy) }
+    const source = sourceFor(proxy?.host ?? address, settings.sourceAddresses)
+    trace.note('tcp.start', { host: target.candidate.host, address, port, ...through, ...(source && { source }) })
+    trace.waitFor(`TCP: ${address} port ${port}${proxy === undefined ? '' : ` through the proxy ${proxyPlace(proxy)}`}`)
     this.#lastStart = now
     this.#mayStartAt = now + settings.attemptDelayMs
-    const socket = connect({ host: address, port, family: target.family, autoSelectFamily: false })
+    const socket = connect({
+      host: proxy?.host ?? address,
+      port: proxy?.port ?? port,
+      family: isIP(source ?? ''),
+      autoSelectFamily: proxy !== undefined,
+      ...(source !== undefined && { localAddress: source }),
+    })
     const { readTimeoutMs } = settings
     const runner: Runner = {
       target,
       socket,
       controller: new AbortController(),
-      cancelTimeout: clock.after(readTimeoutMs, () => this.#drop(runner, timedOut(readTimeoutMs))),
+      cancelTimeout: clock.after(readTimeoutMs, () => this.#drop(runner, timedOut(readTimeoutMs, runner.proxy))),
       connectedAt: undefined,
+      proxy,
+      source,
     }
     this.#runners.add(runner)
     // Stays for ever: a reset between this race and the new owner's listeners must not end the process.
     socket.on('error', error => {
-      if (runner.connectedAt === undefined) this.#drop(runner, tcpFailure(error))
+      if (runner.connectedAt === undefined) this.#drop(runner, connectFailure(error, runner))
     })
-    socket.once('connect', () => void this.#open(runner))
+    socket.once('connect', () => void (proxy === undefined ? this.#open(runner) : this.#openThrough(proxy, runner)))
+  }
+
+  async #openThrough(proxy: Proxy, runner: Runner): Promise<void> {
+    const { socket, target } = runner
+    const place = proxyPlace(proxy)
+    this.#options.trace.note('proxy.connected', { proxy: place })
+    try {
+      await connectThrough(socket, proxy, target.address, target.port, () => {
+        runner.proxy = undefined
+        this.#options.trace.note('proxy.asked', { proxy: place, address: target.address, port: target.port })
+      })
+    } catch (cause) {
+      const { detail, message } = cause instanceof SocksError ? cause : new SocksError('reset', String(cause))
+      const text = `the proxy ${place} (xmpp.server.proxy) ${message}`
+      this.#drop(runner, { kind: 'tcp', detail, text, cause, isOurs: runner.proxy !== undefined })
+      return
+    }
+    await this.#open(runner)
   }
 
   async #open(runner: Runner): Promise<void> {
@@ -223,8 +259,10 @@ class Race<T> {
 
   #whyForbidden({ address, port, candidate }: DialTarget): string | undefined {
     const { settings, forbidden } = this.#options
-    if (forbidden?.(address, port) === true) return 'leads back to this server'
-    const isForbidden = !settings.privateTargets && !candidate.isConfigured && isForbiddenTarget(address)
+    const isName = isIP(address) === 0
+    if (!isName && forbidden?.(address, port) === true) return 'leads back to this server'
+    if (settings.privateTargets || candidate.isConfigured) return undefined
+    const isForbidden = isName ? isForbiddenName(address) : isForbiddenTarget(address)
     return isForbidden ? 'not public, and xmpp.server.private-targets is off' : undefined
   }
 
@@ -248,7 +286,8 @@ class Race<T> {
   #stopReaching(): undefined {
     this.#lookups.abort()
     for (const runner of [...this.#runners]) {
-      if (runner.connectedAt === undefined) this.#drop(runner, timedOut(this.#options.settings.resolutionTimeoutMs))
+      if (runner.connectedAt !== undefined) continue
+      this.#drop(runner, timedOut(this.#options.settings.resolutionTimeoutMs, runner.proxy))
     }
     if (this.#runners.size > 0) return
     const text = 'the time to reach a server was over'
@@ -275,6 +314,24 @@ function end(runner: Runner): void {
   runner.socket.destroy()
 }
 
-function timedOut(ms: number): DialFailure {
-  return { kind: 'tcp', detail: 'timeout', text: `no connection within ${Math.round(ms)} ms` }
+/** `proxy` is where it was waited for when the proxy had not let us in yet. */
+function timedOut(ms: number, proxy: Proxy | undefined): DialFailure {
+  const within = `within ${Math.round(ms)} ms`
+  if (proxy === undefined) return { kind: 'tcp', detail: 'timeout', text: `no connection ${within}` }
+  const text = `the proxy ${proxyPlace(proxy)} (xmpp.server.proxy) did not let us in ${within}`
+  return { kind: 'tcp', detail: 'timeout', text, isOurs: true }
+}
+
+function connectFailure(error: NodeJS.ErrnoException, { proxy, source }: Runner): DialFailure {
+  const failure = tcpFailure(error)
+  if (source !== undefined && (error.syscall === 'bind' || error.code === 'EADDRNOTAVAIL'))
+    return { ...failure, text: `${failure.text}: dialing from ${source} (xmpp.server.source-address)`, isOurs: true }
+  if (proxy === undefined) return failure
+  return { ...failure, text: `${failure.text}: the proxy ${proxyPlace(proxy)} (xmpp.server.proxy)`, isOurs: true }
+}
+
+/** The address to dial `host` from; where a name is resolved, the first one listed says of which family its address is. */
+function sourceFor(host: string, sources: readonly string[]): string | undefined {
+  const family = isIP(host)
+  return sources.find(source => family === 0 || isIP(source) === family)
 }

@@ -50,6 +50,14 @@ export function isForbiddenTarget(address: string): boolean {
   return !isIPv6(address) || address.includes('%') || forbidden.check(address, 'ipv6')
 }
 
+/** Names of the very machine that resolves (RFC 6761 §6.3), and those that old resolvers read as an IPv4 address. */
+const FORBIDDEN_NAME = /(?:^|\.)(?:localhost|[0-9]+|0x[0-9a-f]*)$/
+
+/** Whether a folded name, which somebody else will resolve, stands for an address that is forbidden or cannot be told. */
+export function isForbiddenName(name: string): boolean {
+  return FORBIDDEN_NAME.test(name)
+}
+
 /** Whether an address is this very machine (RFC 1122 §3.2.1.3, RFC 4291 §2.5.3). */
 export function isLoopback(address: string): boolean {
   if (isIPv4(address)) return loopback.check(address, 'ipv4')

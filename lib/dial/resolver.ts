@@ -169,14 +169,19 @@ export class Resolver {
 
   async #ask(name: string, type: DnsType, signal: AbortSignal): Promise<Asked> {
     let failure: DnsFailureReason = 'unreachable'
+    let hasFailedToValidate = false
     for (const server of this.#inOrder()) {
+      const isTrusted = this.#isTrusted(server)
+      // What a server that validates could not vouch for is not taken from one that does not: that would turn bogus into insecure.
+      if (hasFailedToValidate && !isTrusted) continue
       const exchange = await askServer(server, name, type, this.#options.clock, signal)
       const reason = failureOf(exchange)
       if (exchange === 'timeout') this.#resting.set(keyOf(server), this.#options.clock.now() + SERVER_REST_MS)
       else this.#resting.delete(keyOf(server))
       if (typeof exchange !== 'string' && reason === undefined) {
-        return { reply: exchange, dnssec: exchange.authentic && this.#isTrusted(server) ? 'secure' : 'insecure' }
+        return { reply: exchange, dnssec: exchange.authentic && isTrusted ? 'secure' : 'insecure' }
       }
+      hasFailedToValidate ||= isTrusted && (reason === 'bogus' || reason === 'servfail')
       if (reason !== undefined && TELLING.indexOf(reason) > TELLING.indexOf(failure)) failure = reason
     }
     return { failure }

@@ -9,6 +9,7 @@ import { NS_DIALBACK, NS_SASL, NS_SERVER, NS_STREAMS, NS_TLS } from '../xml/name
 import type { ElementToken, StartTag } from '../xml/token.js'
 import { peerChain } from './certificate/peer-chain.js'
 import type { CertificateVerdict } from './certificate/verdict.js'
+import { ALPN_XMPP_SERVER, directTlsEnd } from './direct-tls.js'
 import { type Features, readFeatures } from './features.js'
 import type { Rules } from './rules.js'
 import { writeExternalAuth } from './sasl-external.js'
@@ -90,17 +91,42 @@ export async function secureStream(
     throw aborted(stream, new StreamEnd('tls', 'refused', 'the peer answered STARTTLS with failure'))
   if (stream.bufferedBytes > 0)
     throw aborted(stream, new StreamEnd('tls', 'handshake-failed', 'bytes before the handshake'))
-  return { ...(await encrypt(stream, options)) }
+  return await introduce(stream, await encrypt(stream, options), options)
 }
 
-async function encrypt(stream: XmlStream, options: InitiateOptions): Promise<SecuredStream> {
+/**
+ * Direct TLS (XEP-0368 §2): the handshake, and the verdict on the certificate, before anything is said. Rejects with a StreamEnd of kind
+ * `tls` where another place may do better, of kind `certificate` where none will.
+ */
+export async function encryptAtOnce(stream: XmlStream, options: InitiateOptions): Promise<CertificateVerdict> {
+  try {
+    return await encrypt(stream, options, ALPN_XMPP_SERVER)
+  } catch (error) {
+    throw error instanceof StreamEnd ? directTlsEnd(error) : error
+  }
+}
+
+/** Our header over TLS, the peer's, and its features. An offer of STARTTLS among them is not looked at: it has no place here. */
+export async function introduce(
+  stream: XmlStream,
+  verdict: CertificateVerdict,
+  options: InitiateOptions,
+): Promise<SecuredStream> {
+  const header = await openStream(stream, options)
+  if (!header.hasFeatures) throw ended(stream, new StreamEnd('sasl', 'no-common-proof', 'no features after TLS'))
+  return { ...header, features: await nextFeatures(stream, options), verdict }
+}
+
+async function encrypt(stream: XmlStream, options: InitiateOptions, alpn?: string): Promise<CertificateVerdict> {
   const { remote, rules, trace } = options
   trace.waitFor('TLS handshake')
   const servername = domainToAscii(remote)
   const facts = await stream.transport.startTls(
-    { role: 'client', servername, context: options.credentials },
+    { role: 'client', servername, context: options.credentials, ...(alpn !== undefined && { alpn }) },
     options.signal,
   )
+  if (facts.alpn !== alpn && facts.alpn !== undefined)
+    throw aborted(stream, new StreamEnd('tls', 'no-alpn', `the peer chose ${facts.alpn}`))
   stream.restart()
   const verdict = options.judge(peerChain(stream.transport.tlsSocket!), remote)
   trace.note('tls', { ...facts, servername })
@@ -110,9 +136,7 @@ async function encrypt(stream: XmlStream, options: InitiateOptions): Promise<Sec
     stream.sendHeader(headerOf(options))
     throw failed(stream, new StreamEnd('certificate', verdict.defects[0]?.code ?? 'unverified', text))
   }
-  const header = await openStream(stream, options)
-  if (!header.hasFeatures) throw ended(stream, new StreamEnd('sasl', 'no-common-proof', 'no features after TLS'))
-  return { ...header, features: await nextFeatures(stream, options), verdict }
+  return verdict
 }
 
 /**

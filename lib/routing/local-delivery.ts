@@ -7,7 +7,13 @@ import type { RouteTable } from './route-table.js'
 const UNAVAILABLE: Refusal = {
   condition: 'service-unavailable',
   type: 'cancel',
-  text: 'there is no such account here, or nobody is there to take this',
+  text: 'there is no such account, or nobody is there to take this',
+}
+
+const UNKNOWN_REQUEST: Refusal = {
+  condition: 'service-unavailable',
+  type: 'cancel',
+  text: 'this request is not answered here',
 }
 
 /** Presence that concerns the account and not one of its sessions (RFC 6121 §3). */
@@ -91,7 +97,7 @@ export class LocalDelivery implements Route {
     const to = stanza.to!
     const isThere = to.local === '' || !this.#table.resources(to)[Symbol.iterator]().next().done
     const answer = isThere ? this.#answers(stanza) : undefined
-    if (answer === undefined) return UNAVAILABLE
+    if (answer === undefined) return isThere ? UNKNOWN_REQUEST : UNAVAILABLE
     this.#route(answer)
     return undefined
   }

@@ -5,6 +5,8 @@ import type { Log } from '../base/log.js'
 import type { Store } from '../store/store.js'
 import type { RouteRow, SessionRow } from './contract.js'
 import type { Federation } from './federation.js'
+import { permissionRoutes } from './permission-routes.js'
+import { StoredPermissions } from './permissions.js'
 import { propertyRoutes } from './property-routes.js'
 import type { ServedDomains } from './served-domains.js'
 import type { Settings } from './settings.js'
@@ -15,6 +17,7 @@ export interface AdminRoutesOptions {
   readonly ximss: () => XimssListener
   readonly settings: Settings
   readonly store: Store
+  readonly settled: () => Promise<void>
   readonly domains: ServedDomains
   readonly clock: Clock
   readonly log: Log
@@ -26,6 +29,7 @@ export function adminRoutes({
   ximss,
   settings,
   store,
+  settled,
   domains,
   clock,
   log,
@@ -43,12 +47,18 @@ export function adminRoutes({
     },
     'DELETE /sessions/:id': ({ params: { id = '' } }) => {
       const closed =
-        federation.incoming.close(id) || federation.outgoing.close(id) || ximss().sessions.close(Number(id))
+        federation.incoming.close(id) ||
+        federation.outgoing.close(id) ||
+        ximss().sessions.close(Number(/^(?:XIMSS-)?0*(\d+)$/.exec(id)?.[1]))
       if (!closed) throw new AdminRefusal(404, `there is no session ${id}`)
       log.info('session-closed-by-admin', { session: id })
     },
     'GET /routes': (): RouteRow[] => federation.table.rows().map(row => ({ ...row, since: row.since.toISOString() })),
-    ...propertyRoutes({ settings, properties: store.properties, log }),
+    ...propertyRoutes({ settings, properties: store.properties, log, settled }),
+    ...permissionRoutes(
+      new StoredPermissions(store.permissions, clock, entries => federation.permissions.replace(entries)),
+      log,
+    ),
     ...userRoutes(
       new StoredUsers(
         store.accounts,
@@ -94,7 +104,7 @@ function streamRows(federation: Federation, clock: Clock): SessionRow[] {
 function ximssRows(listener: XimssListener): SessionRow[] {
   return listener.snapshot().map(
     (row): SessionRow => ({
-      id: String(row.id),
+      id: `XIMSS-${String(row.id).padStart(5, '0')}`,
       kind: 'ximss',
       subject: row.account,
       address: row.address,

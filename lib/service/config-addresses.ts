@@ -1,8 +1,10 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
 import { readRoute } from '../dial/dns-override.js'
+import { proxyWithoutPassword, readProxy } from '../dial/proxy.js'
 import { readServer } from '../dial/system-servers.js'
 import { domainToAscii, prepareDomain } from '../stanza/domain.js'
+import { list, type OptionType, text } from './config-types.js'
 
 /** A domain as it stands in addresses (RFC 7622 §3.2), in canonical form. */
 export const domainName: z.ZodType<string> = z.string('not a domain name').transform((name, context) => {
@@ -40,3 +42,21 @@ export const namePattern: z.ZodType<string, string> = z.string('not a pattern').
 export const overrideTarget: z.ZodType<string> = z
   .string('not a target')
   .refine(target => readRoute(target) !== undefined, 'not a target')
+
+/** A text that `readProxy` reads, or none; its password is never shown. */
+export function optionalProxy(): OptionType<string> {
+  const url = text('socks5://[user:password@]host:port, or nothing', value =>
+    value === '' || readProxy(value) !== undefined ? undefined : 'not a SOCKS5 proxy',
+  )
+  return { ...url, show: proxyWithoutPassword }
+}
+
+/** IP addresses of this machine, none or one of each family. */
+export function sourceAddresses(): OptionType<readonly string[]> {
+  const addresses = list('IP addresses, one of each family at most', localAddress)
+  const schema = addresses.schema.refine(
+    all => new Set(all.map(isIP)).size === all.length,
+    'two addresses of the same family',
+  )
+  return { ...addresses, schema }
+}

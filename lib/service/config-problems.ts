@@ -1,6 +1,6 @@
 import { printable, printableJson, withoutPasswords } from '../admin/printable.js'
 import { isLater, refusalReason } from './config-refused.js'
-import { isKey, KEYS, type Key, optionOf } from './options.js'
+import { isKey, KEYS, type Key, optionOf, type Values } from './options.js'
 
 /** Where a value comes from, weakest first. */
 export const SOURCES = ['default', 'file', 'environment', 'stored', 'set'] as const
@@ -40,11 +40,12 @@ export function readValue(
   raw: unknown,
   place: string,
 ): { readonly value: unknown } | { readonly problem: ConfigProblem } {
-  const { schema, expected } = optionOf(key).type
+  const { schema, expected, show } = optionOf(key).type
   const result = schema.safeParse(raw)
   if (result.success) return { value: freeze(result.data) }
   const message = raw === null ? 'has no value' : (result.error.issues[0]?.message ?? 'not usable')
-  return { problem: { key, problem: placed(message, place), got: shown(raw), expected } }
+  const got = show === undefined ? { got: shown(raw) } : {}
+  return { problem: { key, problem: placed(message, place), ...got, expected } }
 }
 
 /** What to say about a name that is no setting. Its value is never shown: it might be another program's secret. */
@@ -80,6 +81,24 @@ export function shown(raw: unknown): string {
 
 /** Relations between settings that no single one can check. */
 export function relationProblems(current: (key: Key) => unknown): ConfigProblem[] {
+  return [...sharedPorts(current), ...inWrongOrder(current)]
+}
+
+/** Two listeners cannot have one port, since all bind the same addresses. */
+function sharedPorts(current: (key: Key) => unknown): ConfigProblem[] {
+  const seen = new Map<unknown, Key>()
+  return PORTS.flatMap(key => {
+    const port = current(key)
+    if (port === 0 || port === 'any') return []
+    const other = seen.get(port)
+    seen.set(port, key)
+    return other === undefined
+      ? []
+      : [{ key, problem: `the same port as ${other}`, got: formatted(key, port), expected: 'another port' }]
+  })
+}
+
+function inWrongOrder(current: (key: Key) => unknown): ConfigProblem[] {
   return RELATIONS.filter(([low, high]) => Number(current(low)) > Number(current(high))).map(([low, high]) => ({
     key: low,
     problem: `greater than ${high}`,
@@ -88,9 +107,31 @@ export function relationProblems(current: (key: Key) => unknown): ConfigProblem[
   }))
 }
 
-/** The text of a value of `key` as tables show it and as it can be set again. */
+/** The text of a value of `key` for people and logs, without secrets. */
+export function withoutSecrets(key: Key, value: unknown): string {
+  const { type } = optionOf(key)
+  return type.show === undefined ? type.format(value) : type.show(value)
+}
+
+/** The text of a value of `key` as it can be set again, secrets and all. */
 export function formatted(key: Key, value: unknown): string {
   return optionOf(key).type.format(value)
+}
+
+/** Every listener's port. */
+const PORTS: readonly Key[] = [
+  'xmpp.server.socket.port',
+  'xmpp.server.socket.ssl.port',
+  'ximss.listener.port',
+  'ximss.listener.tls.port',
+]
+
+/** Settings that are good and do less than one may think. */
+export function settingNotes(values: Pick<Values, 'xmpp.server.tls.policy' | 'xmpp.server.socket.ssl.active'>): string[] {
+  if (values['xmpp.server.tls.policy'] !== 'disabled' || !values['xmpp.server.socket.ssl.active']) return []
+  return [
+    'xmpp.server.socket.ssl.active: no effect, the listener for Direct TLS does not open while xmpp.server.tls.policy is disabled',
+  ]
 }
 
 /** Pairs of which the first may not be greater than the second. */

@@ -1,9 +1,5 @@
 /** Settings that are known and will come; using one is not a spelling mistake. */
 const LATER: ReadonlySet<string> = new Set([
-  'xmpp.server.socket.ssl.active',
-  'xmpp.server.socket.ssl.port',
-  'xmpp.server.permission',
-  'xmpp.server.permission-apply-recursive',
   'xmpp.server.allow-anonymous-outbound-data',
   'xmpp.server.session.allowmultiple',
   'xmpp.server.limits.advertisement.disabled',
@@ -11,8 +7,6 @@ const LATER: ReadonlySet<string> = new Set([
   'xmpp.server.bidi.enabled',
   'xmpp.server.sm.enabled',
   'xmpp.server.sm.resume',
-  'xmpp.server.proxy',
-  'xmpp.server.source-address',
   'xmpp.server.spool.active',
   'xmpp.server.spool.ttl',
   'xmpp.server.spool.durability',

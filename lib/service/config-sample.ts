@@ -5,7 +5,7 @@ import { KEYS, type Key, optionOf, type TakesEffect } from './options.js'
 const EFFECTS: Readonly<Record<TakesEffect, string>> = {
   now: 'at once',
   new: 'for new streams',
-  listener: 'when the listener re-opens',
+  listener: 'at once, the listener re-opens',
   restart: 'after a restart',
 }
 

@@ -13,6 +13,8 @@ export interface OptionType<T> {
   readonly range: string
   /** Text that the schema reads back as the same value. */
   format(value: T): string
+  /** For people, where `format` would tell a secret; a wrong value of such a setting is never shown. */
+  readonly show?: (value: T) => string
 }
 
 /** Most entries that any list or map setting may have. */

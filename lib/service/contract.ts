@@ -1,12 +1,14 @@
 import type { Clock } from '../base/clock.js'
 import type { Log } from '../base/log.js'
+import type { TlsPolicy } from '../negotiation/rules.js'
+import type { PermissionDirection } from '../policy/permission.js'
 import type { LoadResult } from './config.js'
 import type { Settings } from './settings.js'
 
 /** Where a service can be reached, once it has been started. */
 export interface ServiceEndpoints {
-  /** For other servers, STARTTLS. */
-  readonly servers: readonly { readonly address: string; readonly port: number }[]
+  /** For other servers: STARTTLS first, then Direct TLS. */
+  readonly servers: readonly { readonly address: string; readonly port: number; readonly tls: boolean }[]
   readonly ximss: readonly { readonly address: string; readonly port: number; readonly tls: boolean }[]
 }
 
@@ -78,4 +80,50 @@ export interface UserRow {
   readonly jid: string
   readonly created: string
   readonly passwordChanged: string
+}
+
+/** Answer of `GET /domains`: a list of these. What is empty the general settings decide. `DELETE /domains/PATTERN` (`?direction=`) removes one. */
+export interface PermissionRow {
+  /** `name`, `*.suffix` or `*`, in canonical spelling. */
+  readonly pattern: string
+  readonly direction: PermissionDirection
+  readonly action: 'allow' | 'block'
+  readonly tls: TlsPolicy | ''
+  readonly proof: 'external' | 'dialback' | ''
+  readonly certificates: 'strict' | 'lax' | ''
+  readonly reason: string
+  /** When it ends (ISO 8601); empty: never. */
+  readonly expires: string
+  /** Whether it has ended, so that it does not count any more. */
+  readonly expired: boolean
+  readonly changed: string
+}
+
+/** Body of `POST /domains`, which answers with the row. It replaces the entry of the same pattern and direction. */
+export interface PermissionChange {
+  readonly pattern: string
+  readonly action: 'allow' | 'block'
+  /** Default: both. */
+  readonly direction?: PermissionDirection | undefined
+  readonly tls?: TlsPolicy | undefined
+  readonly proof?: 'external' | 'dialback' | 'any' | undefined
+  /** A bad certificate ends the attempt; false: its owner may still prove itself by dialback over TLS. */
+  readonly strict?: boolean | undefined
+  readonly reason?: string | undefined
+  /** A span such as `30d`, or a moment such as `2030-12-31`. */
+  readonly expires?: string | undefined
+}
+
+/** Body of `POST /domains/import`: a list of names to block, one per line. */
+export interface PermissionImport extends Pick<PermissionChange, 'direction' | 'reason' | 'expires'> {
+  readonly text: string
+}
+
+/** Answer of `POST /domains/import`. */
+export interface PermissionImported {
+  readonly imported: number
+  /** How many of them took the place of another entry. */
+  readonly replaced: number
+  /** Patterns that had been allowed until then. */
+  readonly noLongerAllowed: readonly string[]
 }

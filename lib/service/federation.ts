@@ -1,15 +1,16 @@
 import type { Clock } from '../base/clock.js'
 import type { Log } from '../base/log.js'
-import { federationRules } from '../policy/federation-policy.js'
+import type { PermissionEntry } from '../policy/permission.js'
 import { LocalDelivery } from '../routing/local-delivery.js'
 import { RouteTable } from '../routing/route-table.js'
 import { Router } from '../routing/router.js'
 import { answerForServer } from '../routing/server-answers.js'
 import type { Connect } from '../session/connect.js'
-import type { Gate, SessionContext, SessionSettings } from '../session/context.js'
+import type { SessionContext, SessionSettings } from '../session/context.js'
 import { IncomingSessions } from '../session/incoming-sessions.js'
 import { OutgoingSessions } from '../session/outgoing-sessions.js'
 import type { Jids } from '../stanza/jid.js'
+import { PermissionGate } from './permission-gate.js'
 import type { ServedDomains } from './served-domains.js'
 import type { Settings } from './settings.js'
 import type { TlsIdentity } from './tls-identity.js'
@@ -23,12 +24,14 @@ export interface FederationOptions {
   readonly domains: ServedDomains
   readonly identity: Pick<TlsIdentity, 'credentials' | 'judge'>
   readonly dialbackSecret: string
+  readonly permissions: readonly PermissionEntry[]
   readonly connect: Connect
   readonly isRouted: (domain: string) => boolean
 }
 
 /** Everything between the routing table and the streams to other servers, put together. */
 export class Federation {
+  readonly permissions: PermissionGate
   readonly table: RouteTable
   readonly router: Router
   readonly incoming: IncomingSessions
@@ -38,28 +41,15 @@ export class Federation {
     const { clock, log, settings, sessionSettings, jids, domains, identity, dialbackSecret, connect, isRouted } =
       options
     this.table = new RouteTable(clock)
-    // Asked for every stanza: worked out once per change.
-    let allowed: Gate | undefined
-    settings.onChange(() => {
-      allowed = undefined
-    })
-    const gate = (): Gate => {
-      allowed ??= {
-        rules: federationRules({
-          tlsPolicy: settings.get('xmpp.server.tls.policy'),
-          strictValidation: settings.get('xmpp.server.certificate.strict-validation'),
-          dialbackEnabled: settings.get('xmpp.server.dialback.enabled'),
-        }),
-      }
-      return allowed
-    }
+    this.permissions = new PermissionGate({ clock, log, settings, entries: options.permissions })
     const context: SessionContext = {
       clock,
       log,
       settings: sessionSettings,
       jids,
       domainState: domain => domains.state(domain),
-      gate,
+      servedDomains: () => domains.list,
+      gate: (_local, remote, direction) => this.permissions.ask(remote, direction),
       credentials: domain => identity.credentials(domain),
       judge: (chain, domain) => identity.judge(chain, domain),
       dialbackSecrets: () => [dialbackSecret],
@@ -85,5 +75,11 @@ export class Federation {
       local: new LocalDelivery(this.table, answerForServer, stanza => this.router.route(stanza)),
       remote: this.outgoing,
     })
+  }
+
+  /** Applies what holds now to every stream. */
+  reconsider(): void {
+    this.incoming.reconsider()
+    this.outgoing.reconsider()
   }
 }

@@ -1,4 +1,13 @@
-import { domainName, filePath, localAddress, namePattern, nameServer, overrideTarget } from './config-addresses.js'
+import {
+  domainName,
+  filePath,
+  localAddress,
+  namePattern,
+  nameServer,
+  optionalProxy,
+  overrideTarget,
+  sourceAddresses,
+} from './config-addresses.js'
 import { choice, duration, flag, integer, list, listenerPort, map, type OptionType, text } from './config-types.js'
 
 /**
@@ -71,6 +80,13 @@ export const OPTIONS = Object.freeze({
 
   'xmpp.server.socket.active': option(flag(), true, 'listener', 'listen for other servers, with STARTTLS'),
   'xmpp.server.socket.port': option(listenerPort(false), 5269, 'listener', 'port of that listener'),
+  'xmpp.server.socket.ssl.active': option(
+    flag(),
+    true,
+    'listener',
+    'listen for other servers that begin with TLS (Direct TLS, XEP-0368); never while xmpp.server.tls.policy is disabled',
+  ),
+  'xmpp.server.socket.ssl.port': option(listenerPort(false), 5270, 'listener', 'port of that listener'),
   'xmpp.server.socket.remotePort': option(
     integer(1, 65_535),
     5269,
@@ -90,6 +106,18 @@ export const OPTIONS = Object.freeze({
     'a certificate that does not verify ends the attempt; false: its owner may still prove itself by dialback over TLS; true also ends such streams',
   ),
   'xmpp.server.dialback.enabled': option(flag(), true, 'new', 'Server Dialback (XEP-0220), all three roles'),
+  'xmpp.server.permission': option(
+    choice('blacklist', 'whitelist'),
+    'blacklist',
+    'now',
+    'blacklist: every domain but those blocked by `comity domain block`; whitelist: only those of `comity domain allow`',
+  ),
+  'xmpp.server.permission-apply-recursive': option(
+    flag(),
+    true,
+    'now',
+    'an entry for a name covers its sub-domains too, unless a longer entry exists',
+  ),
   'xmpp.server.session.initialise-timeout': option(
     duration({ unit: 's', min: 100, max: 10 * MINUTE }),
     10 * SECOND,
@@ -187,6 +215,18 @@ export const OPTIONS = Object.freeze({
     false,
     'new',
     'allow loopback, private and link-local addresses as federation targets',
+  ),
+  'xmpp.server.proxy': option(
+    optionalProxy(),
+    '',
+    'new',
+    'SOCKS5 proxy for all connections to other servers; it gets names and resolves them, our DNS is asked for SRV records only and never for .onion',
+  ),
+  'xmpp.server.source-address': option(
+    sourceAddresses(),
+    [],
+    'new',
+    'local addresses to dial other servers, or the proxy, from; a family without one: the system chooses',
   ),
 
   'xmpp.auth.external.server.require-authzid': option(

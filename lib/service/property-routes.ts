@@ -11,19 +11,32 @@ export interface PropertyRoutesOptions {
   readonly settings: Settings
   readonly properties: Pick<Properties, 'all' | 'set' | 'unset'>
   readonly log: Log
+  /** Resolves when everything that a change has set off is done; rejects with what failed. */
+  readonly settled: () => Promise<void>
 }
 
 const setting = z.object({ value: z.json() })
 
 /** `GET /properties`, `GET|PUT|DELETE /properties/KEY`: what `comity property` asks for. A change is applied and stored. */
-export function propertyRoutes({ settings, properties, log }: PropertyRoutesOptions): AdminRoutes {
-  /** The store is the truth: when it does not take a change, the settings go back to what it holds. */
+export function propertyRoutes({ settings, properties, log, settled }: PropertyRoutesOptions): AdminRoutes {
+  /** The store is the truth: when a change cannot be carried out or stored, the settings go back to what it holds. */
   const store = async (applied: Applied, write: () => Promise<unknown>): Promise<Applied> => {
     if (!applied.ok) throw new AdminRefusal(400, problemText(applied.problem))
+    const takeBack = async (): Promise<void> => {
+      settings.useStored(await properties.all())
+      await settled().catch(() => {})
+    }
+    try {
+      await settled()
+    } catch (error) {
+      await takeBack()
+      const problem = error instanceof Error ? error.message : String(error)
+      throw new AdminRefusal(409, `${applied.key}: not changed, ${problem}`)
+    }
     try {
       await write()
     } catch (error) {
-      settings.useStored(await properties.all())
+      await takeBack()
       throw error
     }
     const { ok, ...facts } = applied

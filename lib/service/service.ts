@@ -9,17 +9,20 @@ import { DnsOverrides, readRoute } from '../dial/dns-override.js'
 import { HostsFile } from '../dial/hosts-file.js'
 import { Resolver } from '../dial/resolver.js'
 import { readServer, systemServers } from '../dial/system-servers.js'
+import type { PermissionEntry } from '../policy/permission.js'
 import { networkConnect } from '../session/connect.js'
-import { domainToAscii } from '../stanza/domain.js'
+import { domainToAscii, isOnionName } from '../stanza/domain.js'
 import { Jids } from '../stanza/jid.js'
 import { openStore, type Store } from '../store/store.js'
-import { Acceptor, type Endpoint } from '../stream/acceptor.js'
 import { adminRoutes } from './admin-routes.js'
 import { adminSocketPath, dataDirectory } from './config-paths.js'
 import type { CreateService, Service, ServiceEndpoints, ServiceOptions } from './contract.js'
 import { Federation } from './federation.js'
+import { listening, place, portNumber } from './listening.js'
 import { isOwnListener } from './own-listeners.js'
+import { IMPORT_ROUTE } from './permission-routes.js'
 import { ServedDomains } from './served-domains.js'
+import { listenersMovedBy, type ServerEndpoint, ServerListeners } from './server-listeners.js'
 import { sessionSettings } from './session-settings.js'
 import type { Change, Settings } from './settings.js'
 import { TlsIdentity } from './tls-identity.js'
@@ -38,11 +41,12 @@ export const createService: CreateService = async options => {
   try {
     settings.useStored(await store.properties.all())
     const identity = await TlsIdentity.load({ settings, clock, log })
-    const [dialbackSecret, fakeSaltSecret] = await Promise.all([
+    const [dialbackSecret, fakeSaltSecret, permissions] = await Promise.all([
       store.secrets.dialbackSecret(),
       store.secrets.fakeSaltSecret(),
+      store.permissions.all(),
     ])
-    return new ComityService({ ...options, clock, store, identity, dialbackSecret, fakeSaltSecret })
+    return new ComityService({ ...options, clock, store, identity, dialbackSecret, fakeSaltSecret, permissions })
   } catch (error) {
     await store.close()
     throw error
@@ -55,6 +59,7 @@ interface Parts extends ServiceOptions {
   readonly identity: TlsIdentity
   readonly dialbackSecret: string
   readonly fakeSaltSecret: string
+  readonly permissions: readonly PermissionEntry[]
 }
 
 /** The only place that knows everybody: composition, and the order of start and stop. */
@@ -68,15 +73,15 @@ class ComityService implements Service {
   readonly #domains: ServedDomains
   readonly #resolver: Resolver
   readonly #admin: AdminSocket
-  #acceptor: Acceptor | undefined
-  #endpoints: readonly Endpoint[] = []
+  readonly #listeners: ServerListeners
   readonly #ximss: XimssListener
   #ignoreChanges: (() => void) | undefined
-  #reopening: Promise<void> = Promise.resolve()
+  #changing: Promise<void> = Promise.resolve()
+  #failedChange: Error | undefined
   #stopped: Promise<void> | undefined
 
   constructor(parts: Parts) {
-    const { settings, log, clock, identity, dialbackSecret } = parts
+    const { settings, log, clock, identity, dialbackSecret, permissions } = parts
     this.#parts = parts
     this.#settings = settings
     this.#log = log
@@ -94,7 +99,11 @@ class ComityService implements Service {
       settings: live,
       clock,
       overrides: () => this.#overrides(),
-      isOwnListener: (address, port) => isOwnListener(this.#endpoints, address, port),
+      isOwnListener: (address, port) => isOwnListener(this.#listeners.endpoints, address, port),
+    })
+    this.#listeners = new ServerListeners({
+      settings,
+      accept: (socket, addresses, kind) => this.federation.incoming.accept(socket, addresses, kind),
     })
     this.federation = new Federation({
       clock,
@@ -105,12 +114,16 @@ class ComityService implements Service {
       domains: this.#domains,
       identity,
       dialbackSecret,
+      permissions,
       connect,
-      isRouted: domain => this.#overrides()?.find(domainToAscii(domain)) !== undefined,
+      isRouted: domain =>
+        this.#overrides()?.find(domainToAscii(domain)) !== undefined ||
+        (isOnionName(domain) && live.proxy !== undefined),
     })
     this.#ximss = this.#newXimss()
     this.#admin = new AdminSocket({
       path: adminSocketPath(settings),
+      longBodies: [IMPORT_ROUTE],
       log,
       clock,
       routes: adminRoutes({
@@ -118,6 +131,7 @@ class ComityService implements Service {
         ximss: () => this.#ximss,
         settings,
         store: parts.store,
+        settled: () => this.#settled(),
         domains: this.#domains,
         clock,
         log,
@@ -126,10 +140,11 @@ class ComityService implements Service {
   }
 
   get endpoints(): ServiceEndpoints {
-    return { servers: this.#endpoints, ximss: this.#ximss.endpoints }
+    return { servers: this.#listeners.endpoints, ximss: this.#ximss.endpoints }
   }
 
   async start(): Promise<readonly string[]> {
+    this.federation.permissions.watch(() => this.federation.reconsider())
     try {
       await this.#admin.open()
       const lines = [...(await this.#openServers()), ...(await this.#openXimss())]
@@ -150,13 +165,13 @@ class ComityService implements Service {
   /** What waits is answered while its senders are there; then local users, so that what they still wrote can leave; then the streams. */
   async #stop(): Promise<void> {
     this.#ignoreChanges?.()
+    this.federation.permissions.unwatch()
     this.#parts.identity.unwatch()
-    await this.#reopening
+    await this.#changing
     this.#log.info('service-stopping')
     const deadline = new AbortController()
     const cancel = this.#clock.after(STOP_MS, () => deadline.abort(new Error('the time to stop is over')))
-    this.#acceptor?.close()
-    this.#endpoints = []
+    this.#listeners.close()
     this.federation.outgoing.openNoMore()
     await this.#ximss.stop()
     await this.federation.incoming.stop(deadline.signal)
@@ -187,18 +202,13 @@ class ComityService implements Service {
   }
 
   async #openServers(): Promise<string[]> {
-    if (!this.#settings.get('xmpp.server.socket.active')) return []
-    this.#acceptor = new Acceptor({
-      addresses: this.#settings.get('network.interface'),
-      port: portNumber(this.#settings.get('xmpp.server.socket.port')),
-      accept: (socket, addresses) => this.federation.incoming.accept(socket, addresses),
-    })
-    this.#endpoints = await this.#acceptor.open()
-    return this.#endpoints.map(({ address, port }) => `listening for servers on ${place(address, port)} (STARTTLS)`)
+    const endpoints = await this.#listeners.open()
+    for (const endpoint of endpoints) this.#log.info('s2s-listening', { ...endpoint })
+    return endpoints.map(serverLine)
   }
 
   async #openXimss(): Promise<string[]> {
-    return (await this.#ximss.start()).map(ximssLine)
+    return (await listening('ximss.listener.port', () => this.#ximss.start())).map(ximssLine)
   }
 
   #newXimss(): XimssListener {
@@ -258,7 +268,8 @@ class ComityService implements Service {
     )
   }
 
-  #changed({ key, takesEffect, value, previous }: Change): void {
+  #changed(change: Change): void {
+    const { key, takesEffect, value, previous } = change
     if (key === 'xmpp.domains') {
       this.#domains.replace(this.#settings.get('xmpp.domains'))
       this.#endStrangers()
@@ -272,21 +283,18 @@ class ComityService implements Service {
     }
     if (key === 'ximss.channels') this.#ximss.sessions.most = this.#settings.get('ximss.channels')
     if (key === 'dns.servers' || key === 'dns.override') this.#resolver.flush()
-    if (key.startsWith('xmpp.') || key.startsWith('dns.')) {
-      this.federation.incoming.reconsider()
-      this.federation.outgoing.reconsider()
-    }
+    if (key.startsWith('xmpp.') || key.startsWith('dns.')) this.federation.reconsider()
+    const moved = listenersMovedBy(change)
     const opensXimss = key === 'ximss.channels' && (value === 0 || previous === 0)
-    if (takesEffect !== 'listener' && !opensXimss) return
+    if (takesEffect !== 'listener' && !opensXimss && moved.length === 0) return
     this.#later(async () => {
-      if (!key.startsWith('ximss.')) {
-        this.#acceptor?.close()
-        this.#acceptor = undefined
-        this.#endpoints = []
-        for (const line of await this.#openServers()) this.#log.info('listener-reopened', { listener: line })
+      if (moved.length > 0) {
+        for (const endpoint of await this.#listeners.open(moved))
+          this.#log.info('listener-reopened', { listener: serverLine(endpoint) })
       }
       if (!key.startsWith('xmpp.')) {
-        for (const endpoint of await this.#ximss.reopen(this.#ximssPlaces())) {
+        const reopened = await listening('ximss.listener.port', () => this.#ximss.reopen(this.#ximssPlaces()))
+        for (const endpoint of reopened) {
           this.#log.info('listener-reopened', { listener: ximssLine(endpoint) })
         }
       }
@@ -304,13 +312,22 @@ class ComityService implements Service {
 
   /** One after the other; a failure is told and leaves the rest as it is. */
   #later(action: () => Promise<unknown>): void {
-    this.#reopening = this.#reopening.then(async () => {
+    this.#changing = this.#changing.then(async () => {
       try {
         await action()
       } catch (error) {
-        this.#log.error('change-failed', { problem: error instanceof Error ? error.message : String(error) })
+        this.#failedChange = error instanceof Error ? error : new Error(String(error))
+        this.#log.warn('change-failed', { problem: this.#failedChange.message, mends: 'our admin' })
       }
     })
+  }
+
+  /** Resolves when everything that changes of settings have set off is done; rejects with the latest thing that failed. */
+  async #settled(): Promise<void> {
+    await this.#changing
+    const failed = this.#failedChange
+    this.#failedChange = undefined
+    if (failed !== undefined) throw failed
   }
 }
 
@@ -320,15 +337,10 @@ function asciiPattern(pattern: string): string {
   return pattern.startsWith('*.') ? `*.${domainToAscii(pattern.slice(2))}` : domainToAscii(pattern)
 }
 
-/** The operating system chooses a free port for 0. */
-function portNumber(port: number | 'any'): number {
-  return port === 'any' ? 0 : port
+function serverLine({ address, port, tls }: ServerEndpoint): string {
+  return `listening for servers on ${place(address, port)} (${tls ? 'Direct TLS' : 'STARTTLS'})`
 }
 
 function ximssLine({ address, port, tls }: XimssEndpoint): string {
   return `listening for XIMSS on ${place(address, port)}${tls ? ' (TLS)' : ''}`
-}
-
-function place(address: string, port: number): string {
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
 }

@@ -1,9 +1,10 @@
-import type { DialSettings } from '../dial/dial-target.js'
+import { readProxy } from '../dial/proxy.js'
+import type { NetworkSettings } from '../session/connect.js'
 import type { SessionSettings } from '../session/context.js'
 import type { Settings } from './settings.js'
 
 /** What sessions and dialer follow, as it is set at the moment of use. */
-export function sessionSettings(settings: Settings): SessionSettings & DialSettings & { readonly remotePort: number } {
+export function sessionSettings(settings: Settings): SessionSettings & NetworkSettings {
   return {
     get initialiseTimeoutMs() {
       return settings.get('xmpp.server.session.initialise-timeout')
@@ -68,6 +69,12 @@ export function sessionSettings(settings: Settings): SessionSettings & DialSetti
     },
     get privateTargets() {
       return settings.get('xmpp.server.private-targets')
+    },
+    get proxy() {
+      return readProxy(settings.get('xmpp.server.proxy'))
+    },
+    get sourceAddresses() {
+      return settings.get('xmpp.server.source-address')
     },
   }
 }

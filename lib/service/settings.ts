@@ -7,6 +7,7 @@ import {
   relationProblems,
   type Source,
   unknownKey,
+  withoutSecrets,
 } from './config-problems.js'
 import { isKey, KEYS, type Key, optionOf, type TakesEffect, type Value, type Values } from './options.js'
 
@@ -117,11 +118,11 @@ export class Settings {
   /** One row of the list, or all of them in the order of the table. */
   row(key: Key): SettingRow {
     const { default: fallback, takesEffect, meaning, type } = optionOf(key)
-    const value = formatted(key, this.#values[key])
+    const value = withoutSecrets(key, this.#values[key])
     return {
       key,
       value,
-      default: formatted(key, fallback),
+      default: withoutSecrets(key, fallback),
       source: this.source(key),
       takesEffect,
       unit: type.unit,
@@ -137,14 +138,13 @@ export class Settings {
     const before = formatted(key, this.#values[key])
     const problem = this.#replace({ ...this.#layers, [source]: layer })[0]
     if (problem) return { ok: false, problem }
-    const value = formatted(key, this.#values[key])
     const { takesEffect } = optionOf(key)
     return {
       ok: true,
       key,
-      value,
+      value: withoutSecrets(key, this.#values[key]),
       source: this.source(key),
-      changed: value !== before,
+      changed: formatted(key, this.#values[key]) !== before,
       takesEffect,
       atOnce: takesEffect === 'now',
     }

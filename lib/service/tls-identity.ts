@@ -1,6 +1,7 @@
 import { type FSWatcher, watch } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import type { SecureContext } from 'node:tls'
+import { AdminProblem } from '../base/admin-problem.js'
 import type { Clock } from '../base/clock.js'
 import type { Log } from '../base/log.js'
 import { OwnCertificates } from '../negotiation/certificate/own-certificates.js'
@@ -110,18 +111,42 @@ export class TlsIdentity {
   }
 
   #warn(): void {
-    for (const { domain, daysLeft, selfSigned } of this.#certificates.all()) {
+    const { log, settings } = this.#options
+    const mends = 'our admin'
+    for (const domain of settings.get('xmpp.domains')) {
+      const facts = this.#certificates.factsFor(domain)
+      if (facts === undefined) {
+        log.warn('certificate-missing', { domain, problem: 'no TLS can be offered for this domain', mends })
+        continue
+      }
       const { verified, defects } = this.judge(this.#certificates.chainFor(domain) ?? [], domain)
-      if (!verified && !selfSigned) {
-        const problem = defects.map(defect => defect.text).join('; ')
-        this.#options.log.warn('certificate-not-accepted', { domain, problem, mends: 'our admin' })
-      } else if (daysLeft <= WARN_DAYS) this.#options.log.warn('certificate-ends-soon', { domain, daysLeft })
+      const problem = defects.map(defect => defect.text).join('; ')
+      if (!verified)
+        log.warn('certificate-not-accepted', {
+          domain,
+          problem: `servers that check will refuse it: ${problem}`,
+          mends,
+        })
+      else if (facts.daysLeft <= WARN_DAYS)
+        log.warn('certificate-ends-soon', { domain, daysLeft: facts.daysLeft, mends })
     }
   }
 }
 
 async function newJudge({ settings, clock }: TlsIdentityOptions): Promise<CertificateJudge> {
-  const files = settings.get('tls.trust')
-  const texts = await Promise.all(files.map(file => readFile(file, 'utf8')))
+  const texts = await Promise.all(settings.get('tls.trust').map(file => readTrusted(file, settings)))
   return new CertificateJudge({ anchors: TrustAnchors.system(...texts), clock })
+}
+
+async function readTrusted(file: string, settings: Settings): Promise<string> {
+  try {
+    const text = await readFile(file, 'utf8')
+    TrustAnchors.fromPem(text)
+    return text
+  } catch (error) {
+    const source = settings.source('tls.trust')
+    const hint = source === 'stored' ? '; start with --set tls.trust= and run `comity property unset tls.trust`' : ''
+    const problem = error instanceof Error ? error.message : String(error)
+    throw new AdminProblem(`tls.trust: ${file} cannot be used: ${problem} (from: ${source})${hint}`)
+  }
 }

@@ -1,14 +1,17 @@
 import { Deadline } from '../base/deadline.js'
 import type { Trace } from '../base/trace.js'
 import {
+  encryptAtOnce,
   headerOf,
   type InitiateOptions,
+  introduce,
   openStream,
   type PeerHeader,
   proveExternal,
   type SecuredStream,
   secureStream,
 } from '../negotiation/initiate.js'
+import type { CertificateVerdict } from '../negotiation/certificate/verdict.js'
 import type { Proof, Rules } from '../negotiation/rules.js'
 import type { DomainPair } from '../stanza/domain-pair.js'
 import { StreamEnd } from '../stream/end-reason.js'
@@ -29,15 +32,22 @@ export interface AttemptOptions {
   /** Aborts with the attempt's absolute deadline, or when the service stops. */
   readonly signal: AbortSignal
   readonly provenLately: boolean
+  /** What is true of every connection of the attempt; a new one for each. */
+  readonly history: AttemptHistory
   /** Wraps a secured stream; the owner of the streams names and counts them. */
   wrap(stream: XmlStream, secured: SecuredStream): OutgoingStream
 }
 
-interface Opened {
-  readonly stream: XmlStream
-  readonly header: PeerHeader
-  readonly connectedAt: number
+export interface AttemptHistory {
+  /** TLS was begun on one connection: from then on none is used without it, whatever the policy (RFC 7590 §3.1). */
+  tlsBegun: boolean
 }
+
+/** A usable connection: with the peer's header, or with TLS at once and the verdict on its certificate. */
+type Opened = { readonly stream: XmlStream; readonly connectedAt: number } & (
+  | { readonly header: PeerHeader }
+  | { readonly verdict: CertificateVerdict }
+)
 
 /** From a domain to a stream that is as safe as the rules demand and has proven nothing yet. */
 export async function reach(options: AttemptOptions): Promise<OutgoingStream> {
@@ -54,7 +64,7 @@ async function reachSince(options: AttemptOptions): Promise<readonly [OutgoingSt
     trace,
     signal,
     provenLately,
-    open: async (socket, addresses, raceSignal) => {
+    open: async (socket, addresses, raceSignal, kind) => {
       const connectedAt = clock.now()
       const transport = new Transport(socket, { clock, addresses, writeTimeoutMs: settings.writeTimeoutMs })
       const stream = new XmlStream(transport, {
@@ -64,9 +74,12 @@ async function reachSince(options: AttemptOptions): Promise<readonly [OutgoingSt
       })
       const deadline = proofDeadline(options, connectedAt, raceSignal)
       try {
-        return { stream, header: await openStream(stream, initiate(options, deadline.signal)), connectedAt }
+        const how = initiate(options, deadline.signal)
+        if (kind === 'starttls') return { stream, header: await openStream(stream, how), connectedAt }
+        options.history.tlsBegun = true
+        return { stream, verdict: await encryptAtOnce(stream, how), connectedAt }
       } catch (error) {
-        if (stream.open) stream.abort({ kind: 'deadline', detail: 'stream header' })
+        if (stream.open) stream.abort({ kind: 'deadline', detail: trace.waitingFor })
         // Whoever dialed takes the socket away at once; a stream error of ours leaves within this turn.
         else await new Promise(resolve => setImmediate(resolve))
         throw error
@@ -77,7 +90,11 @@ async function reachSince(options: AttemptOptions): Promise<readonly [OutgoingSt
   })
   const deadline = proofDeadline(options, opened.connectedAt, signal)
   try {
-    const secured = await secureStream(opened.stream, opened.header, initiate(options, deadline.signal))
+    const how = initiate(options, deadline.signal)
+    const secured =
+      'header' in opened
+        ? await secureStream(opened.stream, opened.header, how)
+        : await introduce(opened.stream, opened.verdict, how)
     return [options.wrap(opened.stream, secured), opened.connectedAt]
   } catch (error) {
     // Still open: time is over, or a mistake of ours. Whatever else went wrong has closed it.
@@ -100,6 +117,7 @@ export async function attempt(
   spare?: OutgoingStream,
 ): Promise<readonly [OutgoingStream, Proof]> {
   const [stream, since] = spare === undefined ? await reachSince(options) : [spare, options.context.clock.now()]
+  if (stream.stream.transport.tls !== undefined) options.history.tlsBegun = true
   try {
     return [stream, await prove(stream, options, since, true)]
   } catch (error) {
@@ -190,11 +208,11 @@ function closedByPeer({ reason }: StreamEnd): boolean {
   )
 }
 
-function initiate({ context, pair, rules, trace }: AttemptOptions, signal: AbortSignal): InitiateOptions {
+function initiate({ context, pair, rules, trace, history }: AttemptOptions, signal: AbortSignal): InitiateOptions {
   return {
     local: pair.local,
     remote: pair.remote,
-    rules,
+    rules: history.tlsBegun ? { ...rules, tls: 'required' } : rules,
     credentials: context.credentials(pair.local)?.context,
     skipSendingAuthzid: context.settings.skipSendingAuthzid,
     judge: (chain, domain) => context.judge(chain, domain),

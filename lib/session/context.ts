@@ -10,8 +10,11 @@ import type { EndReason } from '../stream/end-reason.js'
 
 export type Direction = 'incoming' | 'outgoing'
 
-/** What policy says of one domain pair: rules to follow, or why nothing may be done. */
-export type Gate = { readonly rules: Rules } | { readonly refused: EndReason }
+/**
+ * What policy says of one domain pair: rules to follow, or why nothing may be done. `proof` is set where an entry for the domain demands
+ * it: then a pair that was proven otherwise does not stay.
+ */
+export type Gate = { readonly rules: Rules; readonly proof?: 'external' | 'dialback' } | { readonly refused: EndReason }
 
 /** Numbers that sessions follow; read when they are used, so that a change takes effect while running. Times in milliseconds. */
 export interface SessionSettings {
@@ -49,6 +52,9 @@ export interface SessionContext {
   readonly jids: Jids
   /** `served`, `gone` when it was served earlier in this run, `foreign` otherwise; names in canonical form. */
   domainState(domain: string): 'served' | 'gone' | 'foreign'
+  /** `remote` is empty for a stream that has not named its domain: only what holds for everybody holds for it. */
+  /** Canonical names of the domains served, in the order of the configuration. */
+  servedDomains(): readonly string[]
   gate(local: string, remote: string, direction: Direction): Gate
   credentials(domain: string): Credentials | undefined
   judge(chain: readonly Buffer[], domain: string): CertificateVerdict

@@ -6,6 +6,7 @@ import {
   writeDialbackError,
 } from '../negotiation/dialback/element.js'
 import { isDialbackKey } from '../negotiation/dialback/key.js'
+import type { Rules } from '../negotiation/rules.js'
 import { prepareDomain } from '../stanza/domain.js'
 import { DomainPair } from '../stanza/domain-pair.js'
 import { toElement } from '../xml/element.js'
@@ -74,12 +75,10 @@ export class IncomingDialback {
     const refuse = (condition: DialbackCondition): void => this.#error('result', { from, to }, condition)
     if (state !== 'served') return refuse('item-not-found')
     if (context.domainState(from) === 'served') return stream.fail('invalid-from', "'from' is served here")
-    const gate = context.gate(to, from, 'incoming')
-    if ('refused' in gate) return refuse('policy-violation')
-    const { rules } = gate
-    if (!rules.dialback || (rules.tls === 'required' && !encrypted)) return refuse('policy-violation')
-    if (!isKey(element.key)) return refuse('bad-request')
     const pair = new DomainPair(to, from)
+    const rules = this.#rulesFor(pair)
+    if (rules === undefined) return refuse('policy-violation')
+    if (!isKey(element.key)) return refuse('bad-request')
     if (pairs.proofOf(to, from) !== undefined) return this.#valid(pair)
     if (this.#pending.has(pair.key)) return
     if (this.#host.pairsFull || this.#pending.size >= MOST_PENDING) return refuse('resource-constraint')
@@ -91,6 +90,14 @@ export class IncomingDialback {
       if (this.#host.insists(to, rules) && !this.#host.judge(from).verified) return refuse('not-authorized')
     }
     void this.#ask(pair, element.key)
+  }
+
+  /** Undefined when the pair may not prove itself by dialback on this stream. */
+  #rulesFor({ local, remote }: DomainPair): Rules | undefined {
+    const { context, encrypted } = this.#host
+    const gate = context.gate(local, remote, 'incoming')
+    if ('refused' in gate || !gate.rules.dialback) return undefined
+    return gate.rules.tls === 'required' && !encrypted ? undefined : gate.rules
   }
 
   /** The receiving server asks the authoritative one; stanzas of proven pairs flow on meanwhile. */
@@ -109,6 +116,9 @@ export class IncomingDialback {
     })
     if (outcome.kind === 'error') return this.#error('result', names, outcome.condition)
     if (outcome.kind === 'valid') {
+      // Policy and served domains may have changed while the answer was awaited.
+      if (this.#host.context.domainState(pair.local) !== 'served') return this.#error('result', names, 'item-not-found')
+      if (this.#rulesFor(pair) === undefined) return this.#error('result', names, 'policy-violation')
       this.#host.prove(pair, 'dialback')
       return this.#valid(pair)
     }
@@ -134,7 +144,10 @@ export class IncomingDialback {
       return this.#error('verify', names, 'bad-request')
     if (context.domainState(to) !== 'served') return this.#error('verify', names, 'item-not-found')
     const gate = context.gate(to, from, 'incoming')
-    if ('refused' in gate || !gate.rules.dialback || (gate.rules.tls === 'required' && !encrypted)) {
+    const general = context.gate(to, '', 'incoming')
+    const isSwitchedOff = 'refused' in general || !general.rules.dialback
+    // Which proof is demanded of the asking domain says nothing about the one that we gave it.
+    if ('refused' in gate || isSwitchedOff || (gate.rules.tls === 'required' && !encrypted)) {
       return this.#error('verify', names, 'policy-violation')
     }
     const valid = isDialbackKey(key, context.dialbackSecrets(), { receiving: from, originating: to, streamId: id })

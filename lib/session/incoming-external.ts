@@ -58,10 +58,12 @@ export class IncomingExternal {
     if (identity === '' ? context.settings.requireAuthzid : prepareDomain(identity) !== remote)
       return this.#refuse('invalid-authzid')
     if (!session.judge(remote).verified) return this.#refuse('not-authorized')
-    if ('refused' in context.gate(local, remote, 'incoming')) {
+    const gate = context.gate(local, remote, 'incoming')
+    if ('refused' in gate) {
       this.#refuse('not-authorized')
       return session.stream.fail('policy-violation', 'refused by policy')
     }
+    if (!gate.rules.external) return this.#refuse('invalid-mechanism')
     session.prove(new DomainPair(local, remote), 'external')
     session.stream.send(`<success xmlns='${NS_SASL}'/>`)
     session.restartAfterSasl()

@@ -8,13 +8,15 @@ import type { DomainPair } from '../stanza/domain-pair.js'
 import type { EndReason } from '../stream/end-reason.js'
 import { describeEnd } from '../stream/end-reason.js'
 import { newStreamId, readVersion, writeStreamHeader } from '../stream/stream-header.js'
-import type { Transport } from '../stream/transport.js'
+import type { StartTlsOptions, Transport } from '../stream/transport.js'
 import { type StreamToken, XmlStream } from '../stream/xml-stream.js'
 import { NS_CLIENT, NS_DIALBACK, NS_SASL, NS_SERVER, NS_STREAMS, NS_TLS } from '../xml/namespaces.js'
 import type { ElementToken, StartTag } from '../xml/token.js'
 import { AuthorizedPairs, MOST_PAIRS } from './authorized-pairs.js'
 import type { SessionContext } from './context.js'
+import { isProofAllowed } from './demands.js'
 import { IncomingDialback, type Verify } from './incoming-dialback.js'
+import { directTlsOptions, domainOfServerName } from './incoming-direct-tls.js'
 import { IncomingExternal } from './incoming-external.js'
 import { readIncomingHeader } from './incoming-header.js'
 import type { IncomingHost } from './incoming-host.js'
@@ -134,18 +136,25 @@ export class IncomingSession implements IncomingHost {
     this.#hooks.proven(pair, proof)
   }
 
-  /** Withdraws pairs that policy or the served domains no longer allow; a stream left without pairs is closed. */
+  /** Withdraws pairs that policy or the served domains no longer allow; a stream left without pairs, or that may prove none, is closed. */
   reconsider(): void {
-    for (const [pair] of [...this.pairs]) if (!this.#isStillAllowed(pair)) this.pairs.remove(pair)
-    const gone = this.local !== undefined && this.context.domainState(this.local) !== 'served'
-    if (gone && this.pairs.size === 0) this.stream.fail('host-gone')
-    else if (this.#watch.started && this.pairs.size === 0) this.stream.fail('policy-violation', 'no longer allowed')
+    for (const [pair, proof] of [...this.pairs]) if (!this.#isStillAllowed(pair, proof)) this.pairs.remove(pair)
+    if (this.local === undefined || this.pairs.size > 0) return
+    if (this.context.domainState(this.local) !== 'served') this.stream.fail('host-gone')
+    else if (this.#watch.started || this.#isRefused(this.local)) {
+      this.stream.fail('policy-violation', 'no longer allowed')
+    }
   }
 
-  #isStillAllowed(pair: DomainPair): boolean {
+  /** Where a header is still to come it will be refused there. */
+  #isRefused(local: string): boolean {
+    return this.#state === 'open' && 'refused' in this.context.gate(local, this.remote ?? '', 'incoming')
+  }
+
+  #isStillAllowed(pair: DomainPair, proof: Proof): boolean {
     if (this.context.domainState(pair.local) !== 'served') return false
     const gate = this.context.gate(pair.local, pair.remote, 'incoming')
-    if ('refused' in gate) return false
+    if ('refused' in gate || !isProofAllowed(gate, proof)) return false
     if (gate.rules.tls === 'required' && !this.encrypted) return false
     return !this.peerShowedCertificate || !this.insists(pair.local, gate.rules) || this.judge(pair.remote).verified
   }
@@ -210,6 +219,7 @@ export class IncomingSession implements IncomingHost {
     if ('condition' in header) return this.stream.fail(header.condition, header.text)
     this.remote = header.from
     this.rules = header.rules
+    this.#noteServerName(header.to)
     const version = readVersion(tag.attribute('version'))
     this.stream.sendHeader(
       writeStreamHeader({
@@ -229,6 +239,13 @@ export class IncomingSession implements IncomingHost {
       this.stream.send(writeFeatures(features))
     }
     this.#state = 'open'
+  }
+
+  /** A peer may ask for one domain in the handshake and name another here: proofs follow the header, so it is no more than odd. */
+  #noteServerName(local: string): void {
+    const { serverName } = this.stream.transport.tls ?? {}
+    if (serverName === undefined || this.#saslDone || domainOfServerName(this.context, serverName) === local) return
+    this.log.info('s2s-in-server-name', { local, serverName })
   }
 
   /** What is offered now; nothing is offered that would be refused. Undefined when the stream has been ended instead. */
@@ -279,7 +296,19 @@ export class IncomingSession implements IncomingHost {
     this.stream.send(STARTTLS_PROCEED)
     this.#dialback.forget()
     this.#state = 'header'
-    this.stream.transport.startTls({ role: 'server', context: credentials.context }, this.#aborter.signal).then(
+    this.#encrypt({ role: 'server', context: credentials.context })
+  }
+
+  /** Direct TLS (XEP-0368): to be called at once, before anything can have come. */
+  encryptAtOnce(): void {
+    this.stream.hold()
+    const options = directTlsOptions(this.context)
+    if (options !== undefined) return this.#encrypt(options)
+    this.stream.abort({ kind: 'tls', detail: 'not-offered', text: 'no served domain has a certificate' })
+  }
+
+  #encrypt(options: StartTlsOptions): void {
+    this.stream.transport.startTls(options, this.#aborter.signal).then(
       () => {
         this.#chain = peerChain(this.stream.transport.tlsSocket!)
         this.stream.restart()

@@ -28,8 +28,8 @@ export class IncomingSessions {
     this.#options = options
   }
 
-  /** Takes a connected socket; one too many is closed without a byte. */
-  accept(socket: Duplex, addresses: TransportAddresses): void {
+  /** Takes a connected socket of a listener of either kind; one too many is closed without a byte. */
+  accept(socket: Duplex, addresses: TransportAddresses, kind: 'starttls' | 'tls' = 'starttls'): void {
     const { context, verify, proven } = this.#options
     if (this.#stopping || !this.#hasRoom(addresses.remoteAddress)) {
       this.refusedConnections++
@@ -50,6 +50,7 @@ export class IncomingSessions {
       ended: () => this.#sessions.delete(tag),
     })
     this.#sessions.set(tag, session)
+    if (kind === 'tls') session.encryptAtOnce()
   }
 
   #hasRoom(address: string | undefined): boolean {
@@ -84,7 +85,7 @@ export class IncomingSessions {
   }
 
   /** Ends one stream in order, by its tag; false when there is none. */
-  close(tag: string, reason: EndReason = { kind: 'idle', detail: 'closed by the admin' }): boolean {
+  close(tag: string, reason: EndReason = { kind: 'admin', detail: 'closed' }): boolean {
     const session = this.#sessions.get(tag)
     session?.close(reason)
     return session !== undefined

@@ -1,12 +1,13 @@
 import { Deadline, untilAborted } from '../base/deadline.js'
 import type { Trace } from '../base/trace.js'
 import type { Rules } from '../negotiation/rules.js'
-import { isUsableRemoteName } from '../stanza/domain.js'
 import type { DomainPair } from '../stanza/domain-pair.js'
 import { describeEnd, type EndReason, endReasonOf, StreamEnd } from '../stream/end-reason.js'
-import type { SessionContext } from './context.js'
+import type { Gate, SessionContext } from './context.js'
+import { unmetDemand } from './demands.js'
 import type { VerifyOutcome } from './incoming-dialback.js'
 import type { OutgoingStream } from './outgoing-stream.js'
+import { unreachableName } from './remote-name.js'
 
 /** How long a stream that was opened to verify a key is kept for the pair that is usually wanted next. */
 const SPARE_MS = 10_000
@@ -21,17 +22,22 @@ export interface KeyVerifierOptions {
   /** Opens a stream as safe as the rules demand, which has proven nothing. */
   readonly reach: (pair: DomainPair, rules: Rules, trace: Trace, signal: AbortSignal) => Promise<OutgoingStream>
   readonly heardFrom: (remote: string) => void
-  /** Whether something of ours names this domain, so that it need not be a usable public name. */
+  /** Whether something of ours leads to this domain, so that it need not be a usable public name. */
   readonly isRouted: (domain: string) => boolean
   /** Aborts when the service stops. */
   readonly stopping: AbortSignal
+}
+
+interface Spare {
+  readonly pair: DomainPair
+  readonly stream: OutgoingStream
 }
 
 /** Has keys checked by the authoritative servers of other domains (XEP-0220 §2.2), over live streams or streams opened for it. */
 export class KeyVerifier {
   readonly #options: KeyVerifierOptions
   /** Streams opened only to verify a key, by domain pair. */
-  readonly #spares = new Map<string, OutgoingStream>()
+  readonly #spares = new Map<string, Spare>()
   /** Streams being opened to verify a key, by remote domain: concurrent questions share one, whichever of our domains asks. */
   readonly #reaching = new Map<string, Promise<OutgoingStream>>()
   #underway = 0
@@ -43,7 +49,7 @@ export class KeyVerifier {
   /** Never rejects: what could not be asked is an error outcome. */
   async verify(pair: DomainPair, streamId: string, key: string, signal: AbortSignal): Promise<VerifyOutcome> {
     // The name is a stranger's: it must not make us knock at an address of its choice.
-    if (!isUsableRemoteName(pair.remote) && !this.#options.isRouted(pair.remote))
+    if (unreachableName(pair.remote, this.#options.isRouted) !== undefined)
       return { kind: 'error', condition: 'remote-server-not-found' }
     if (this.#underway >= MOST_VERIFICATIONS) return { kind: 'error', condition: 'resource-constraint' }
     this.#underway++
@@ -51,6 +57,8 @@ export class KeyVerifier {
     const trace = newTrace(pair)
     const deadline = this.#deadline(trace, signal)
     try {
+      const gate = this.#gate(pair)
+      if ('refused' in gate) throw new StreamEnd(gate.refused.kind, gate.refused.detail)
       const stream =
         liveStreamTo(pair.remote) ??
         this.#spareTo(pair.remote) ??
@@ -71,14 +79,22 @@ export class KeyVerifier {
 
   /** The stream of a finished verification, for the pair that now needs one; it has proven nothing. */
   takeSpare(pair: DomainPair): OutgoingStream | undefined {
-    const spare = this.#spares.get(pair.key)
+    const spare = this.#spares.get(pair.key)?.stream
     if (spare === undefined || !spare.usable || spare.busy) return undefined
     this.#spares.delete(pair.key)
     return spare
   }
 
+  /** Closes what was opened under rules that hold no longer. */
+  reconsider(): void {
+    for (const { pair, stream } of [...this.#spares.values()]) {
+      const reason = unmetDemand(this.#gate(pair), stream)
+      if (reason !== undefined) stream.close(reason)
+    }
+  }
+
   #spareTo(remote: string): OutgoingStream | undefined {
-    for (const stream of this.#spares.values()) if (stream.remote === remote && stream.usable) return stream
+    for (const { stream } of this.#spares.values()) if (stream.remote === remote && stream.usable) return stream
     return undefined
   }
 
@@ -91,13 +107,18 @@ export class KeyVerifier {
   }
 
   async #open(pair: DomainPair, trace: Trace): Promise<OutgoingStream> {
-    const { context, reach, stopping } = this.#options
+    const { reach, stopping } = this.#options
     const deadline = this.#deadline(trace, stopping)
     try {
-      const gate = context.gate(pair.local, pair.remote, 'outgoing')
+      const gate = this.#gate(pair)
       if ('refused' in gate) throw new StreamEnd(gate.refused.kind, gate.refused.detail)
       const stream = await reach(pair, gate.rules, trace, deadline.signal)
       stream.listen()
+      const unmet = unmetDemand(this.#gate(pair), stream)
+      if (unmet !== undefined) {
+        stream.close(unmet)
+        throw new StreamEnd(unmet.kind, unmet.detail)
+      }
       this.#keep(pair, stream)
       return stream
     } finally {
@@ -107,10 +128,10 @@ export class KeyVerifier {
 
   #keep(pair: DomainPair, stream: OutgoingStream): void {
     const { clock } = this.#options.context
-    this.#spares.set(pair.key, stream)
+    this.#spares.set(pair.key, { pair, stream })
     let cancel = (): void => {}
     const expire = (): void => {
-      if (this.#spares.get(pair.key) !== stream) return
+      if (this.#spares.get(pair.key)?.stream !== stream) return
       if (stream.busy) {
         cancel = clock.after(SPARE_MS, expire)
         return
@@ -121,8 +142,12 @@ export class KeyVerifier {
     cancel = clock.after(SPARE_MS, expire)
     void stream.finished.then(() => {
       cancel()
-      if (this.#spares.get(pair.key) === stream) this.#spares.delete(pair.key)
+      if (this.#spares.get(pair.key)?.stream === stream) this.#spares.delete(pair.key)
     })
+  }
+
+  #gate({ local, remote }: DomainPair): Gate {
+    return this.#options.context.gate(local, remote, 'outgoing')
   }
 
   #deadline(trace: Trace, outer: AbortSignal): Deadline {

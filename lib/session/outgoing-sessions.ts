@@ -5,7 +5,6 @@ import { Slots } from '../base/slots.js'
 import { Trace } from '../base/trace.js'
 import type { SecuredStream } from '../negotiation/initiate.js'
 import type { Proof, Rules } from '../negotiation/rules.js'
-import { isUsableRemoteName } from '../stanza/domain.js'
 import { DomainPair } from '../stanza/domain-pair.js'
 import type { Refusal, Refused, Route } from '../stanza/route.js'
 import type { Stanza } from '../stanza/stanza.js'
@@ -15,10 +14,12 @@ import { type AttemptOptions, attempt, reach } from './attempt.js'
 import { Backoff } from './backoff.js'
 import type { Connect } from './connect.js'
 import type { SessionContext } from './context.js'
+import { unmetDemand } from './demands.js'
 import type { VerifyOutcome } from './incoming-dialback.js'
 import { KeyVerifier } from './key-verifier.js'
 import { OutgoingSession } from './outgoing-session.js'
 import { OutgoingStream } from './outgoing-stream.js'
+import { unreachableName } from './remote-name.js'
 
 /** Pairs in use at once; names come from strangers. */
 const MOST_SESSIONS = 10_000
@@ -32,7 +33,7 @@ const PROVEN_LATELY_MS = 30 * 24 * 3600 * 1000
 export interface OutgoingSessionsOptions {
   readonly context: SessionContext
   readonly connect: Connect
-  /** Whether `dns.override` or a rule names this domain, so that it need not be a usable public name. */
+  /** Whether `dns.override`, a rule or the proxy leads to this domain, so that it need not be a usable public name. */
   readonly isRouted: (domain: string) => boolean
   readonly publish: (pair: DomainPair, route: Route, proof: Proof, stream: OutgoingStream) => () => void
   readonly random?: () => number
@@ -111,8 +112,8 @@ export class OutgoingSessions {
   /** The pair's session, or why there can be none (first rows of the decision tree). */
   #open(pair: DomainPair): OutgoingSession | EndReason {
     if (this.#stopping.signal.aborted) return { kind: 'shutdown', detail: 'stopping' }
-    if (!isUsableRemoteName(pair.remote) && !this.#options.isRouted(pair.remote))
-      return { kind: 'address', detail: 'malformed' }
+    const unreachable = unreachableName(pair.remote, this.#options.isRouted)
+    if (unreachable !== undefined) return unreachable
     if (this.#context.domainState(pair.remote) === 'served') return { kind: 'address', detail: 'loop' }
     const gate = this.#context.gate(pair.local, pair.remote, 'outgoing')
     if ('refused' in gate) return gate.refused
@@ -176,9 +177,10 @@ export class OutgoingSessions {
       if (spare !== undefined) trace.note('reuse', { stream: spare.tag })
       const proven = await attempt(this.#attemptOptions(pair, gate.rules, trace, deadline.signal), spare)
       const now = this.#context.gate(pair.local, pair.remote, 'outgoing')
-      if ('refused' in now) {
+      const unmet = unmetDemand(now, ...proven)
+      if (unmet !== undefined) {
         proven[0].stream.fail('policy-violation')
-        throw new StreamEnd(now.refused.kind, now.refused.detail, now.refused.text)
+        throw new StreamEnd(unmet.kind, unmet.detail, unmet.text)
       }
       return proven
     } finally {
@@ -211,6 +213,7 @@ export class OutgoingSessions {
       trace,
       signal,
       provenLately: provenAt !== undefined && this.#context.clock.now() - provenAt < PROVEN_LATELY_MS,
+      history: { tlsBegun: false },
       wrap: (stream, secured) => this.#wrap(pair.remote, stream, secured),
     }
   }
@@ -254,6 +257,7 @@ export class OutgoingSessions {
   reconsider(): void {
     // What was changed may have mended what failed.
     this.#backoff.clearAll()
+    this.#verifier.reconsider()
     for (const session of [...this.#sessions.values()]) {
       const reason = this.#noLongerAllowed(session)
       if (reason === undefined) {
@@ -267,15 +271,11 @@ export class OutgoingSessions {
     }
   }
 
-  #noLongerAllowed({ pair, stream }: OutgoingSession): EndReason | undefined {
+  #noLongerAllowed({ pair, stream, proof }: OutgoingSession): EndReason | undefined {
     if (this.#context.domainState(pair.local) !== 'served') return { kind: 'policy', detail: 'domain-removed' }
     const gate = this.#context.gate(pair.local, pair.remote, 'outgoing')
-    if ('refused' in gate) return gate.refused
-    if (stream === undefined) return undefined
-    const { tls, strict } = gate.rules
-    const isPlain = stream.stream.transport.tls === undefined
-    const isUnverified = strict && stream.secured.verdict?.verified === false
-    return (tls === 'required' && isPlain) || isUnverified ? { kind: 'policy', detail: 'demand-not-met' } : undefined
+    if (stream !== undefined) return unmetDemand(gate, stream, proof)
+    return 'refused' in gate ? gate.refused : undefined
   }
 
   /** Stanzas in the queues of pairs. */
@@ -324,7 +324,7 @@ export class OutgoingSessions {
   close(tag: string): boolean {
     for (const stream of this.#streams) {
       if (stream.tag !== tag) continue
-      stream.close({ kind: 'idle', detail: 'closed by the admin' })
+      stream.close({ kind: 'admin', detail: 'closed' })
       return true
     }
     return false

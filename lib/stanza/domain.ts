@@ -57,7 +57,12 @@ export function isIpLiteral(domain: string): boolean {
 /** True when `domain`, in any spelling, can name a remote server: a valid domain name, no IP literal, no port, not in Tor (RFC 7686 §2). */
 export function isUsableRemoteName(domain: string): boolean {
   const name = prepareDomain(domain)
-  return name !== undefined && !isIpLiteral(name) && name !== 'onion' && !name.endsWith('.onion')
+  return name !== undefined && !isIpLiteral(name) && !isOnionName(name)
+}
+
+/** True for a canonical domain in Tor, which must not be asked for in DNS (RFC 7686 §2). */
+export function isOnionName(domain: string): boolean {
+  return domain === 'onion' || domain.endsWith('.onion')
 }
 
 function plainName(name: string): string | undefined {

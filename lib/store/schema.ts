@@ -9,6 +9,7 @@ export interface Schema {
   scram_keys: ScramKeysTable
   properties: PropertiesTable
   secrets: SecretsTable
+  permissions: PermissionsTable
 }
 
 /** One row, `id` 1. */
@@ -46,4 +47,18 @@ export interface PropertiesTable {
 export interface SecretsTable {
   name: string
   value: string
+}
+
+/** One row per pattern and direction; what is null the general settings decide. */
+export interface PermissionsTable {
+  pattern: string
+  direction: string
+  action: string
+  tls: string | null
+  proof: string | null
+  /** 0 or 1. */
+  strict: number | null
+  reason: string
+  expires_at: string | null
+  changed_at: string
 }

@@ -5,6 +5,7 @@ import type { Log } from '../base/log.js'
 import { Accounts } from './accounts.js'
 import { migrate } from './migrate.js'
 import { MIGRATIONS } from './migrations/all.js'
+import { Permissions } from './permissions.js'
 import { Properties } from './properties.js'
 import type { Schema } from './schema.js'
 import { Secrets } from './secrets.js'
@@ -28,6 +29,7 @@ export interface StoreOptions {
 export class Store {
   readonly accounts: Accounts
   readonly properties: Properties
+  readonly permissions: Permissions
   readonly secrets: Secrets
   readonly #db: Kysely<Schema>
   #closing: Promise<void> | undefined
@@ -36,6 +38,7 @@ export class Store {
     this.#db = db
     this.accounts = new Accounts(db, clock)
     this.properties = new Properties(db, clock)
+    this.permissions = new Permissions(db, clock)
     this.secrets = new Secrets(db)
   }
 

@@ -17,6 +17,7 @@ export type EndKind =
   | 'overload'
   | 'cut'
   | 'idle'
+  | 'admin'
   | 'shutdown'
   | 'internal'
 
@@ -25,16 +26,18 @@ export interface EndReason {
   readonly kind: EndKind
   readonly detail: string
   readonly text?: string
+  /** Whose side mends it, where the kind and detail alone would say somebody else. */
+  readonly mends?: Side
 }
 
 /** Thrown inside an attempt; carries the reason to whoever owns the attempt. */
 export class StreamEnd extends Error {
   readonly reason: EndReason
 
-  constructor(kind: EndKind, detail: string, text?: string, cause?: unknown) {
+  constructor(kind: EndKind, detail: string, text?: string, cause?: unknown, mends?: Side) {
     super(text === undefined ? `${kind}: ${detail}` : `${kind}: ${detail} (${text})`, { cause })
     this.name = 'StreamEnd'
-    this.reason = text === undefined ? { kind, detail } : { kind, detail, text }
+    this.reason = { kind, detail, ...(text !== undefined && { text }), ...(mends !== undefined && { mends }) }
   }
 }
 
@@ -59,6 +62,7 @@ const ROWS: Readonly<Record<EndKind, Readonly<Record<string, Row>>>> = {
   address: {
     '*': [NOT_FOUND, 'cancel', 'sender', 'nothing', 'the address cannot be that of a remote server'],
     loop: [NOT_FOUND, 'cancel', 'sender', 'nothing', 'the address leads back to this server'],
+    'onion-without-proxy': [NOT_FOUND, 'cancel', 'sender', 'nothing', 'this server does not reach addresses in Tor'],
   },
   policy: {
     '*': ['not-allowed', 'cancel', 'our admin', 'nothing', 'this server does not exchange stanzas with that domain'],
@@ -66,6 +70,7 @@ const ROWS: Readonly<Record<EndKind, Readonly<Record<string, Row>>>> = {
   dns: {
     'no-such-domain': [NOT_FOUND, 'cancel', 'their DNS', 'domain', 'the domain does not exist in DNS'],
     'no-address': [NOT_FOUND, 'cancel', 'their DNS', 'domain', 'the domain has no address in DNS'],
+    unreachable: [TIMEOUT, 'wait', 'our admin', 'domain', 'DNS could not be asked'],
     'no-service': [
       NOT_FOUND,
       'cancel',
@@ -83,6 +88,13 @@ const ROWS: Readonly<Record<EndKind, Readonly<Record<string, Row>>>> = {
       'our admin',
       'domain',
       'the domain leads to an address that this server does not connect to',
+    ],
+    'proxy-refused': [
+      NOT_FOUND,
+      'cancel',
+      'our admin',
+      'domain',
+      'this server was not allowed to connect to the remote server',
     ],
     '*': [TIMEOUT, 'wait', 'their admin', 'domain', 'the remote server could not be reached'],
   },
@@ -176,6 +188,7 @@ const ROWS: Readonly<Record<EndKind, Readonly<Record<string, Row>>>> = {
     '*': [TIMEOUT, 'wait', 'network', 'nothing', 'the connection was cut; whether the stanza arrived is not known'],
   },
   idle: { '*': [TIMEOUT, 'wait', 'nobody', 'nothing', 'the connection was idle'] },
+  admin: { '*': [TIMEOUT, 'wait', 'nobody', 'nothing', 'the connection was closed by an administrator'] },
   shutdown: { '*': [TIMEOUT, 'wait', 'nobody', 'nothing', 'this server is stopping'] },
   internal: { '*': ['internal-server-error', 'cancel', 'us', 'nothing', 'this server made a mistake'] },
 }
@@ -184,7 +197,7 @@ const ROWS: Readonly<Record<EndKind, Readonly<Record<string, Row>>>> = {
 export function consequenceOf(reason: EndReason): Consequence {
   const rows = ROWS[reason.kind]
   const [condition, type, mends, rests, words] = (Object.hasOwn(rows, reason.detail) ? rows[reason.detail] : rows['*'])!
-  return { condition, type, mends, rests, words }
+  return { condition, type, mends: reason.mends ?? mends, rests, words }
 }
 
 /** The stanza error for senders whose stanza meets this end. */

@@ -9,6 +9,8 @@ export interface TlsFacts {
   readonly protocol: string
   readonly cipher: string
   readonly alpn: string | undefined
+  /** The name the peer asked for (RFC 6066 §3), when we are the TLS server and it asked. */
+  readonly serverName: string | undefined
 }
 
 /** Where the two ends are; addresses are absent on an in-memory pair. */
@@ -36,8 +38,22 @@ export interface TransportOptions {
 }
 
 export type StartTlsOptions =
-  | { readonly role: 'client'; readonly servername: string; readonly context: tls.SecureContext | undefined }
-  | { readonly role: 'server'; readonly context: tls.SecureContext }
+  | {
+      readonly role: 'client'
+      readonly servername: string
+      readonly context: tls.SecureContext | undefined
+      /** The protocol offered (RFC 7301); an answer without one is accepted. */
+      readonly alpn?: string
+    }
+  | {
+      readonly role: 'server'
+      /** What the handshake begins with: its options hold, whichever certificate is shown in the end. */
+      readonly context: tls.SecureContext
+      /** The certificate for the name asked for; that of `context` when there is none. */
+      readonly byName?: (name: string) => tls.SecureContext | undefined
+      /** A client that offers protocols must offer this one (RFC 7301 §3.2); one that offers none is welcome. */
+      readonly alpn?: string
+    }
 
 /** Bytes over one socket, or one end of an in-memory pair, with TLS put on while it lives. Knows no XML, no name, no rule. */
 export class Transport {
@@ -122,21 +138,7 @@ export class Transport {
     this.#flush()
     this.#detach()
     const raw = this.#socket
-    const socket =
-      options.role === 'client'
-        ? tls.connect({
-            socket: raw,
-            rejectUnauthorized: false,
-            minVersion: 'TLSv1.2',
-            ...(options.servername === '' ? {} : { servername: options.servername }),
-            ...(options.context === undefined ? {} : { secureContext: options.context }),
-          })
-        : new tls.TLSSocket(raw, {
-            isServer: true,
-            secureContext: options.context,
-            requestCert: true,
-            rejectUnauthorized: false,
-          })
+    const socket = wrap(raw, options)
     // Faults may come in the very turn in which the handshake has been given up; unheard they would end the process.
     socket.on('error', () => {})
     raw.on('error', () => {})
@@ -161,6 +163,7 @@ export class Transport {
       protocol: socket.getProtocol() ?? 'unknown',
       cipher: socket.getCipher().standardName,
       alpn: typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : undefined,
+      serverName: options.role === 'server' ? serverNameOf(socket) : undefined,
     }
     if (!this.#paused) socket.resume()
     return this.tls
@@ -215,6 +218,35 @@ export class Transport {
     if (error !== undefined) this.#socket.destroy()
     this.#listener?.ended(error)
   }
+}
+
+function wrap(raw: Duplex, options: StartTlsOptions): tls.TLSSocket {
+  const alpn = options.alpn === undefined ? {} : { ALPNProtocols: [options.alpn] }
+  if (options.role === 'client') {
+    return tls.connect({
+      socket: raw,
+      rejectUnauthorized: false,
+      minVersion: 'TLSv1.2',
+      ...alpn,
+      ...(options.servername === '' ? {} : { servername: options.servername }),
+      ...(options.context === undefined ? {} : { secureContext: options.context }),
+    })
+  }
+  const { byName } = options
+  return new tls.TLSSocket(raw, {
+    isServer: true,
+    secureContext: options.context,
+    requestCert: true,
+    rejectUnauthorized: false,
+    ...alpn,
+    ...(byName && { SNICallback: (name, choose) => choose(null, byName(name)) }),
+  })
+}
+
+/** Node has the name on the socket; its type declarations say so only for the connecting side. */
+function serverNameOf(socket: tls.TLSSocket): string | undefined {
+  const name: unknown = Reflect.get(socket, 'servername')
+  return typeof name === 'string' && name !== '' ? name : undefined
 }
 
 /** Resolves when the handshake is done; rejects with a StreamEnd of kind `tls`, or with the signal's reason. */

@@ -29,7 +29,7 @@ class Loopback extends MemoryNetwork {
     return async ({ signal, open }) => {
       const socket = this.connect()
       try {
-        return await open(socket, { remoteAddress: '127.0.0.1', remotePort: this.port }, signal)
+        return await open(socket, { remoteAddress: '127.0.0.1', remotePort: this.port }, signal, 'starttls')
       } catch (error) {
         socket.destroy()
         throw error

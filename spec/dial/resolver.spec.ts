@@ -142,6 +142,44 @@ describe('Resolver', () => {
     })
   })
 
+  describe('answers that a trusted server could not validate', () => {
+    const zone: Zone = { 'north.example': { A: ['192.0.2.1'] } }
+
+    async function startTwo(first: Misdeed, isSecondTrusted: boolean) {
+      const [, validating] = await serve(zone, { 'north.example': first })
+      const [server, other] = await serve(zone, { 'north.example': { authentic: true } })
+      const isTrusted = ({ port }: ServerAddress): boolean => port === validating.port || isSecondTrusted
+      return { server, resolver: new Resolver({ servers: [validating, other], clock, capacity: 10, isTrusted }) }
+    }
+
+    for (const [misdeed, reason] of [
+      [{ rcode: 2, extendedError: 6 }, 'bogus'],
+      [{ rcode: 2 }, 'servfail'],
+    ] as const) {
+      it(`RFC 4033 §5: ${reason} does not become insecure by asking a server that does not validate`, async () => {
+        const { server, resolver } = await startTwo(misdeed, false)
+        expect(await resolver.query('north.example', 'A', signal)).to.include({ kind: 'failure', reason })
+        expect(server.asked).to.deep.equal([])
+      })
+
+      it(`RFC 4033 §5: after ${reason} another server that validates may know better`, async () => {
+        const { resolver } = await startTwo(misdeed, true)
+        expect(await resolver.query('north.example', 'A', signal)).to.include({ kind: 'records', dnssec: 'secure' })
+      })
+    }
+
+    it('RFC 4033 §5: a server that refuses has not failed to validate: the next one is asked', async () => {
+      const { resolver } = await startTwo({ rcode: 5 }, false)
+      expect(await resolver.query('north.example', 'A', signal)).to.include({ kind: 'records', dnssec: 'insecure' })
+    })
+
+    it('RFC 4035 §3.2.3: a denial has a state as well', async () => {
+      const { resolver } = await start({}, { 'no.example': { authentic: true } })
+      expect(await resolver.query('no.example', 'TLSA', signal)).to.include({ kind: 'none', dnssec: 'secure' })
+      expect(await resolver.query('none.example', 'TLSA', signal)).to.include({ kind: 'none', dnssec: 'insecure' })
+    })
+  })
+
   describe('names that are not for the DNS', () => {
     const impossible = [
       'x..y',

@@ -30,6 +30,7 @@ export class Comity {
   readonly domain: string
   readonly address: string
   readonly s2sPort = 5269
+  readonly directTlsPort = 5270
   readonly #options: ComityOptions
   readonly #log = new LogLines()
   #directory: string | undefined
@@ -126,6 +127,7 @@ export class Comity {
         ['data.directory', join(directory, 'data')],
         ['network.interface', [address]],
         ['xmpp.server.socket.port', this.s2sPort],
+        ['xmpp.server.socket.ssl.port', this.directTlsPort],
         ['xmpp.server.private-targets', true],
         ['xmpp.server.certificate.strict-validation', auth === 'external'],
         ['ximss.listener.port', 'any'],

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Installs the real peers that the specs in this folder talk to: Prosody and ejabberd, from Debian packages.
+# Installs the real peers that the specs in this folder talk to: Prosody and ejabberd, and the validating resolver Unbound with what
+# signs zones, from Debian packages.
 # Does nothing when they are there already. Needs root only when something is missing.
 set -euo pipefail
 
 # lua-unbound lets Prosody ask a name server on any port; lua-sec gives it TLS.
-packages=(prosody lua-unbound lua-sec ejabberd)
+# ldnsutils has ldns-keygen and ldns-signzone.
+packages=(prosody lua-unbound lua-sec ejabberd unbound ldnsutils)
 
 missing=()
 for package in "${packages[@]}"; do
@@ -12,7 +14,7 @@ for package in "${packages[@]}"; do
   [ "$status" = installed ] || missing+=("$package")
 done
 if [ ${#missing[@]} = 0 ]; then
-  dpkg-query -W prosody lua-unbound ejabberd
+  dpkg-query -W prosody lua-unbound ejabberd unbound ldnsutils
   exit 0
 fi
 
@@ -48,6 +50,6 @@ if ! install; then
 fi
 # On a machine that boots with systemd they would start with it the next time.
 if [ -d /run/systemd/system ]; then
-  for service in prosody ejabberd; do systemctl disable --quiet "$service" || true; done
+  for service in prosody ejabberd unbound; do systemctl disable --quiet "$service" || true; done
 fi
-dpkg-query -W prosody lua-unbound ejabberd
+dpkg-query -W prosody lua-unbound ejabberd unbound ldnsutils

@@ -140,11 +140,37 @@ describe('settings changed while a service runs', () => {
     expect(await north.sessions('ximss')).to.have.length(2)
   })
 
-  it('a port that is taken is told to the admin, who can mend it without a restart', async () => {
+  it('a port that is taken is refused to the admin: nothing is stored, the old listener comes back', async () => {
     const north = await world.running('north.example')
     const south = await world.running('south.example')
-    await south.property('xmpp.server.socket.port', north.serverPort)
-    expect(String((await south.log.first('change-failed')).problem)).to.include('EADDRINUSE')
+    const port = await freePort()
+    await south.property('xmpp.server.socket.port', port)
+    let refusal: unknown
+    await south.property('xmpp.server.socket.port', north.serverPort).catch((error: unknown) => {
+      refusal = error
+    })
+    expect(String(refusal)).to.match(/xmpp\.server\.socket\.port: not changed, .*the port is in use by another program/)
+    expect(south.serverPort).to.equal(port)
+    expect(await south.admin('GET', '/properties/xmpp.server.socket.port')).to.include({ value: String(port) })
+    world.publish('south.example', port)
+    const [olga, ivo] = [await north.user('olga'), await south.user('ivo')]
+    say(olga, 'ivo@south.example', 'as before')
+    expect(await heard(ivo)).to.include('<body>as before</body>')
+  })
+
+  it('files that cannot be read are refused to the admin, and nothing of it is stored', async () => {
+    const south = await world.running('south.example')
+    let refusal: unknown
+    await south.property('tls.trust', ['/nowhere.pem']).catch((error: unknown) => {
+      refusal = error
+    })
+    expect(String(refusal)).to.match(/tls\.trust: not changed, tls\.trust: \/nowhere\.pem cannot be used: ENOENT/)
+    await south.service.reload()
+  })
+
+  it('a changed port takes effect at once', async () => {
+    const north = await world.running('north.example')
+    const south = await world.running('south.example')
     const port = await freePort()
     await south.property('xmpp.server.socket.port', port)
     await south.log.first('listener-reopened')

@@ -153,6 +153,7 @@ describe('the program, as people run it', () => {
       'data.directory': directory,
       'network.interface': '127.0.0.1',
       'xmpp.server.socket.port': 'any',
+      'xmpp.server.socket.ssl.port': 'any',
       'ximss.listener.port': 'any',
       'log.format': 'json',
     }

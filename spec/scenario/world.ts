@@ -82,6 +82,7 @@ export class World {
       'data.directory': data,
       'network.interface': ['127.0.0.1'],
       'xmpp.server.socket.port': 'any',
+      'xmpp.server.socket.ssl.port': 'any',
       'xmpp.server.private-targets': true,
       'ximss.listener.port': 'any',
       'tls.trust': [this.rootFile],
@@ -117,7 +118,12 @@ export class Member {
   }
 
   get serverPort(): number {
-    return this.service.endpoints.servers[0]?.port ?? 0
+    return this.service.endpoints.servers.find(({ tls }) => !tls)?.port ?? 0
+  }
+
+  /** Where servers begin with TLS. */
+  get directTlsPort(): number {
+    return this.service.endpoints.servers.find(({ tls }) => tls)?.port ?? 0
   }
 
   get ximssPort(): number {

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
@@ -193,7 +193,7 @@ describe('command line', () => {
         },
         'GET /routes': () => routes,
         ...userRoutes(new StoredUsers(store.accounts, () => settings.get('xmpp.domains'))),
-        ...propertyRoutes({ settings, properties: store.properties, log: silentLog }),
+        ...propertyRoutes({ settings, properties: store.properties, log: silentLog, settled: async () => {} }),
       },
     })
     await socket.open()
@@ -228,7 +228,7 @@ describe('command line', () => {
       )
       expect((await run(['property', 'set', 'log.level', 'debug'])).output).to.equal('log.level is debug as before\n')
       expect((await run(['property', 'set', 'log.format', 'pretty'])).output).to.equal(
-        'log.format stays json: the source "set" is stronger\n',
+        'log.format stays json: --set on the command line of the service is stronger\n',
       )
       expect(await run(['property', 'set', 'log.level', 'loud'])).to.deep.equal({
         status: 1,
@@ -282,9 +282,35 @@ describe('the program comity', () => {
   it('check-config: 0 for good settings', async () => {
     expect(await finished(node('bin/comity.ts', 'check-config', '--config', 'conf/comity.sample.yaml'))).to.deep.equal({
       status: 0,
-      output: 'conf/comity.sample.yaml: the settings can be used\n',
+      output:
+        'localhost: no certificate; a self-signed one will be made, and servers that check will refuse it\n' +
+        'conf/comity.sample.yaml: the settings can be used\n',
       errors: '',
     })
+  })
+
+  it('check-config: looks into the files that settings name, and makes none', async () => {
+    const data = join(directory, 'files')
+    mkdirSync(join(data, 'certs'), { recursive: true })
+    writeFileSync(join(data, 'certs', 'localhost.crt'), 'no certificate')
+    const sets = [`data.directory=${data}`, 'tls.trust=/nowhere.pem', 'ximss.listener.tls.port=0'].flatMap(set => [
+      '--set',
+      set,
+    ])
+    const { status, errors } = await finished(node('bin/comity.ts', 'check-config', ...sets))
+    expect(status).to.equal(1)
+    expect(errors).to.match(/^tls\.trust: \/nowhere\.pem cannot be used: ENOENT/)
+    expect(errors).to.match(/\ntls\.directory: localhost: localhost\.key is missing/)
+    expect(readdirSync(data)).to.deep.equal(['certs'])
+  })
+
+  it('check-config: two listeners cannot have one port', async () => {
+    const shared = ['--set', 'ximss.listener.port=5269', '--set', `data.directory=${directory}`]
+    const { status, errors } = await finished(node('bin/comity.ts', 'check-config', ...shared))
+    expect([status, errors]).to.deep.equal([
+      1,
+      'ximss.listener.port: the same port as xmpp.server.socket.port (got 5269, expected another port)\n',
+    ])
   })
 
   it('check-config: 1 with every error in its form, as JSON when asked', async () => {

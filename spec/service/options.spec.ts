@@ -28,6 +28,7 @@ describe('options', () => {
     expected: string,
   ])[] = [
     ['xmpp.server.socket.port', 1, 65_535, 0, 65_536, 'a port from 1 to 65535, or any for a free one'],
+    ['xmpp.server.socket.ssl.port', 1, 65_535, 0, 65_536, 'a port from 1 to 65535, or any for a free one'],
     ['xmpp.server.socket.remotePort', 1, 65_535, 0, 65_536, 'a whole number from 1 to 65535'],
     ['xmpp.server.session.initialise-timeout', '100ms', '10m', '99ms', '601s', seconds('100ms', '10m')],
     [

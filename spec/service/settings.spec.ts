@@ -107,7 +107,7 @@ describe('settings', () => {
     const store = await openStore({ url: 'sqlite::memory:', dataDirectory: '.', log: silentLog })
     try {
       const settings = settingsOf({})
-      const routes = propertyRoutes({ settings, properties: store.properties, log: silentLog })
+      const routes = propertyRoutes({ settings, properties: store.properties, log: silentLog, settled: async () => {} })
       const call = (route: string, key: string, body?: unknown): unknown =>
         routes[route]?.({ params: { key }, query: new URLSearchParams(), body } satisfies AdminCall)
       expect(await call('PUT /properties/:key', 'ximss.channels', { value: '7' })).to.include({
@@ -145,7 +145,7 @@ describe('settings', () => {
       set: () => Promise.reject(new Error('disk full')),
       unset: async () => false,
     }
-    const routes = propertyRoutes({ settings, properties: failing, log: silentLog })
+    const routes = propertyRoutes({ settings, properties: failing, log: silentLog, settled: async () => {} })
     const failure = await Promise.resolve(
       routes['PUT /properties/:key']?.({
         params: { key: 'log.level' },

@@ -28,6 +28,8 @@ export class MemoryNetwork {
   readonly #listeners = new Map<string, Listener>()
   /** How often each domain has been dialed. */
   readonly dialed = new Map<string, number>()
+  /** Domains that are reached by Direct TLS only; all others by STARTTLS. */
+  readonly directTls = new Set<string>()
 
   listen(domain: string, listener: Listener): void {
     this.#listeners.set(domain, listener)
@@ -48,10 +50,12 @@ export class MemoryNetwork {
   }
 
   get dial(): Connect {
-    return async ({ pair, signal, open }) => {
+    return async ({ pair, rules, signal, open }) => {
+      const kind = this.directTls.has(pair.remote) ? 'tls' : 'starttls'
+      if (kind === 'tls' && rules.tls === 'disabled') throw new StreamEnd('dns', 'no-service')
       const socket = this.connect(pair.remote)
       if (socket === undefined) throw new StreamEnd('tcp', 'refused')
-      return await open(socket, { remoteAddress: '192.0.2.1', remotePort: 5269 }, signal)
+      return await open(socket, { remoteAddress: '192.0.2.1', remotePort: 5269 }, signal, kind)
     }
   }
 }
@@ -136,6 +140,7 @@ export class MemoryFederation {
       settings: this.settings,
       jids: this.jids,
       domainState: domain => (this.domains.has(domain) ? 'served' : this.gone.has(domain) ? 'gone' : 'foreign'),
+      servedDomains: () => [...this.domains],
       gate: options.gate ?? (() => ({ rules })),
       credentials: domain => credentials.get(domain),
       judge: (chain, domain) => judge.judge(chain, domain),
@@ -166,12 +171,16 @@ export class MemoryFederation {
       local,
       remote: this.outgoing,
     })
-    for (const domain of domains) network.listen(domain, socket => this.accept(socket))
+    for (const domain of domains) {
+      network.listen(domain, socket =>
+        this.accept(socket, undefined, network.directTls.has(domain) ? 'tls' : 'starttls'),
+      )
+    }
   }
 
   /** Takes a connection as a listener would. */
-  accept(socket: Duplex, remoteAddress = '192.0.2.2'): void {
-    this.incoming.accept(socket, { remoteAddress, remotePort: 50_000 })
+  accept(socket: Duplex, remoteAddress = '192.0.2.2', kind: 'starttls' | 'tls' = 'starttls'): void {
+    this.incoming.accept(socket, { remoteAddress, remotePort: 50_000 }, kind)
   }
 
   /** Sends a chat message from a local user. */

@@ -16,6 +16,8 @@ export interface ArenaOptions {
   readonly network: MemoryNetwork
   /** Who confirms a key: a server of its own kind, or the initiating one with its settings. */
   readonly confirms: 'other' | 'initiator'
+  /** Receiving servers listen for Direct TLS only. */
+  readonly directTls?: boolean
 }
 
 export interface OwnServer {
@@ -57,7 +59,7 @@ export class Arena {
 
   /** A server of ours that streams are opened to. */
   ourSouth(settings: PeerSettings): OwnServer {
-    const domain = southOf(settings)
+    const domain = this.#southOf(settings)
     return this.#own.get(domain) ?? this.#makeOurs(domain, settings)
   }
 
@@ -74,8 +76,14 @@ export class Arena {
 
   /** A scripted server that streams are opened to. */
   scriptedSouth(settings: PeerSettings): ScriptedReceiver {
-    const domain = southOf(settings)
+    const domain = this.#southOf(settings)
     return this.#scripted.get(domain) ?? this.#makeReceiver(domain, settings)
+  }
+
+  #southOf(settings: PeerSettings): string {
+    const domain = southOf(settings)
+    if (this.#options.directTls) this.#options.network.directTls.add(domain)
+    return domain
   }
 
   async stop(): Promise<void> {
@@ -96,7 +104,14 @@ export class Arena {
 
   #party(domain: string, settings: PeerSettings): ScriptedParty {
     const { network, certificates } = this.#options
-    return { domain, settings, certificates, secret: SECRET, dial: to => network.connect(to) }
+    return {
+      domain,
+      settings,
+      certificates,
+      secret: SECRET,
+      dial: to => network.connect(to),
+      isDirectTls: to => network.directTls.has(to),
+    }
   }
 
   #makeOurs(domain: string, settings: PeerSettings, made?: () => void): OwnServer {

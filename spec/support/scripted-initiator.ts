@@ -2,7 +2,7 @@ import { headerExtras, type ScriptedParty, scriptedKey } from './scripted-party.
 import { child, DIALBACK, describeEvent, ScriptedStream, type XmlNode } from './scripted-stream.js'
 
 /** Where an attempt of a scripted peer ended. */
-export type ScriptedEnd = 'tcp' | 'tls' | 'certificate' | 'sasl' | 'dialback' | 'stream'
+export type ScriptedEnd = 'dns' | 'tcp' | 'tls' | 'certificate' | 'sasl' | 'dialback' | 'stream'
 
 /** What a scripted initiating entity saw of one attempt. */
 export interface Attempted {
@@ -32,6 +32,9 @@ interface Reached {
 
 /** As an initiating entity does: TLS where the policy wants it, EXTERNAL, else dialback; each only where it is offered. */
 export async function scriptedAttempt(me: ScriptedParty, to: string): Promise<Attempted> {
+  if (me.settings.tls === 'disabled' && me.isDirectTls(to)) {
+    return { proof: 'none', encrypted: false, end: 'dns', detail: 'no-service', stream: undefined }
+  }
   const socket = me.dial(to)
   if (socket === undefined) return { proof: 'none', encrypted: false, end: 'tcp', detail: 'refused', stream: undefined }
   const stream = new ScriptedStream(socket)
@@ -71,7 +74,8 @@ export async function scriptedVerification(
 }
 
 async function reach(me: ScriptedParty, to: string, stream: ScriptedStream): Promise<Reached> {
-  const { tls, strict } = me.settings
+  if (me.isDirectTls(to)) return await overTls(me, to, stream)
+  const { tls } = me.settings
   const plain = await exchangeHeaders(me, to, stream)
   const starttls = child(plain.features, 'starttls')
   if (starttls === undefined) {
@@ -84,8 +88,14 @@ async function reach(me: ScriptedParty, to: string, stream: ScriptedStream): Pro
   }
   stream.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
   await nextElement(stream, 'proceed', 'tls')
+  return await overTls(me, to, stream)
+}
+
+async function overTls(me: ScriptedParty, to: string, stream: ScriptedStream): Promise<Reached> {
+  const { strict } = me.settings
+  const alpn = me.isDirectTls(to) ? ['xmpp-server'] : []
   try {
-    await stream.startTls('client', me.certificates.context(me.domain, me.settings), to)
+    await stream.startTls('client', me.certificates.context(me.domain, me.settings), to, alpn)
   } catch (error) {
     throw new Ended('tls', `handshake: ${(error as Error).message}`)
   }

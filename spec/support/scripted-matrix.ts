@@ -3,7 +3,7 @@ import type { PeerSettings } from './scripted-party.js'
 export type Outcome = 'NONE' | 'PLAIN-DB' | 'TLS-DB' | 'TLS-EXT'
 
 /** Where an attempt that proves nothing ends, as the initiating entity names it. */
-export type Failure = 'tls' | 'certificate' | 'sasl' | 'dialback' | 'stream'
+export type Failure = 'dns' | 'tls' | 'certificate' | 'sasl' | 'dialback' | 'stream'
 
 const POLICIES = ['disabled', 'optional', 'required'] as const
 const CERTIFICATES = ['missing', 'invalid', 'valid'] as const
@@ -72,6 +72,8 @@ export interface Expected {
   /** Only of the outcome NONE. */
   readonly failure?: Failure
   readonly encrypted: boolean
+  /** The receiving side listens for Direct TLS only. */
+  readonly directTls?: true
 }
 
 /** What two sides that confirm each other's keys must agree on. */
@@ -100,6 +102,12 @@ export function expectedWithOwnServer(i: PeerSettings, r: PeerSettings): Expecte
   if (row === 3 && outcome === 'PLAIN-DB' && i.certificate === 'invalid' && r.strict) return failed
   if (row === 7 && outcome === 'TLS-DB' && either('required', i, r)) return failed
   return expected
+}
+
+/** Where R listens for Direct TLS only: that address behaves as `required` on both ends, and who has TLS switched off finds no service. */
+export function expectedByDirectTls(i: PeerSettings, r: PeerSettings): Expected {
+  if (i.tls === 'disabled') return { row: 1, outcome: 'NONE', failure: 'dns', encrypted: false, directTls: true }
+  return { ...expectedOutcome({ ...i, tls: 'required' }, { ...r, tls: 'required' }), directTls: true }
 }
 
 /** `NONE/PLAIN-DB/TLS-DB/TLS-EXT`. */

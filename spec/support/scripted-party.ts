@@ -66,6 +66,8 @@ export interface ScriptedParty {
   readonly secret: string
   /** A connection to whoever answers for a domain. */
   dial(domain: string): Duplex | undefined
+  /** Whether that begins with TLS (XEP-0368). */
+  readonly isDirectTls: (domain: string) => boolean
 }
 
 /** The dialback key of XEP-0185 §3, in few lines of its own. */

@@ -63,6 +63,9 @@ export class ScriptedReceiver {
 
   async #serve(visit: Visit): Promise<void> {
     const { stream } = visit
+    const { certificates, domain, settings, isDirectTls } = this.#me
+    if (isDirectTls(domain))
+      await stream.startTls('server', certificates.context(domain, settings), '', ['xmpp-server'])
     for (;;) {
       const event = await stream.read()
       switch (event.kind) {

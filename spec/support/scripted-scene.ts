@@ -43,6 +43,7 @@ export class Scene {
       certificates: this.#certificates,
       secret: `of ${domain}`,
       dial,
+      isDirectTls: to => this.network.directTls.has(to),
     }
   }
 

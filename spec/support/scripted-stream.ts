@@ -127,10 +127,19 @@ export class ScriptedStream {
     this.#parser = this.#newParser()
   }
 
-  /** Puts TLS on; rejects when the handshake fails. */
-  async startTls(role: 'client' | 'server', context: tls.SecureContext | undefined, servername = ''): Promise<void> {
+  /** Puts TLS on, with these application protocols if any; rejects when the handshake fails. */
+  async startTls(
+    role: 'client' | 'server',
+    context: tls.SecureContext | undefined,
+    servername = '',
+    alpn: string[] = [],
+  ): Promise<void> {
     this.#detach()
-    const common = { rejectUnauthorized: false, ...(context && { secureContext: context }) }
+    const common = {
+      rejectUnauthorized: false,
+      ...(alpn.length > 0 && { ALPNProtocols: alpn }),
+      ...(context && { secureContext: context }),
+    }
     const socket =
       role === 'client'
         ? tls.connect({ socket: this.#socket, servername, ...common })

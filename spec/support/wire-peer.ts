@@ -258,6 +258,21 @@ export class WireServer extends MemoryFederation {
     return peer
   }
 
+  /** A connection to the Direct TLS port, on which nothing has been said yet, also no TLS. */
+  directPeer(): WirePeer {
+    const [near, far] = memoryPair()
+    this.accept(far, '192.0.2.2', 'tls')
+    return new WirePeer(near, this.clock)
+  }
+
+  /** A connection to the Direct TLS port after the handshake; `certificate` null shows none. */
+  async direct(options: tls.ConnectionOptions = {}, certificate: Fixture | null = 'both'): Promise<WirePeer> {
+    const peer = this.directPeer()
+    const shown = certificate === null ? {} : this.credentialsOf('peer.example', certificate)
+    await peer.secure({ ALPNProtocols: ['xmpp-server'], servername: 'here.example', ...shown, ...options })
+    return peer
+  }
+
   credentialsOf(domain: string, certificate: Fixture): { readonly cert: string; readonly key: string } {
     const { cert, key } = this.authority.issue(domain, certificate)
     return { cert, key }

@@ -177,11 +177,14 @@ export function issueCertificate(request: CertificateRequest): IssuedCertificate
   }
 }
 
-/** A certificate a domain makes for itself: all three kinds of name of RFC 6120 §13.7.1.2.1, both usages, valid from a day ago for `days` days. */
+/**
+ * A certificate a domain makes for itself, both usages, valid from a day ago for `days` days. No XmppAddr: COMPAT ejabberd 23.01 drops the
+ * connection when it meets a domain in one.
+ */
 export function selfSigned(domain: string, now: Date, days: number): IssuedCertificate {
   return issueCertificate({
     subject: domain,
-    names: { dns: [domain], srv: [`_xmpp-server.${domain}`], xmpp: [domain] },
+    names: { dns: [domain], srv: [`_xmpp-server.${domain}`] },
     extendedKeyUsage: ['serverAuth', 'clientAuth'],
     notBefore: new Date(now.getTime() - DAY),
     notAfter: new Date(now.getTime() + days * DAY),

@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto'
 import type { Certificate } from './parse.js'
 
 const STRONG_SIGNATURE = /^(?:(?:rsa|rsa-pss|ecdsa)-sha(?:256|384|512)|ed25519|ed448)$/
@@ -35,11 +36,15 @@ export function keyWeakness({ facts, publicKey }: Certificate): string | undefin
   }
 }
 
-/** True when `issuer`'s key made the signature of `certificate`. A key that would be costly to use proves nothing. */
+/** True when `issuer`'s key made the signature of `certificate`. */
 export function isSignedBy(certificate: Certificate, issuer: Certificate): boolean {
-  const key = issuer.publicKey
-  const { publicExponent = 3n } = key?.asymmetricKeyDetails ?? {}
-  if (!key || (issuer.facts.keySize ?? 0) > MOST_RSA || publicExponent > MOST_EXPONENT) return false
+  return issuer.publicKey !== undefined && isSignedByKey(certificate, issuer.publicKey)
+}
+
+/** True when `key` made the signature of `certificate`. A key that would be costly to use proves nothing. */
+export function isSignedByKey(certificate: Certificate, key: KeyObject): boolean {
+  const { modulusLength = 0, publicExponent = 3n } = key.asymmetricKeyDetails ?? {}
+  if (modulusLength > MOST_RSA || publicExponent > MOST_EXPONENT) return false
   try {
     return certificate.x509.verify(key)
   } catch {

@@ -58,6 +58,8 @@ export interface Certificate {
   readonly der: Buffer
   readonly subjectDer: Buffer
   readonly issuerDer: Buffer
+  /** `SubjectPublicKeyInfo` as it stands in the certificate. */
+  readonly keyDer: Buffer
   /** Names in a form in which equal names are equal strings (RFC 5280 §7.1). */
   readonly subjectKey: string
   readonly issuerKey: string
@@ -165,6 +167,7 @@ function readFields(tbs: DerNode | undefined): {
   notBefore: Date
   notAfter: Date
   subject: DerNode
+  key: DerNode
   extensions: Extensions
 } {
   const fields = childrenOf(tbs, Tag.sequence)
@@ -182,6 +185,7 @@ function readFields(tbs: DerNode | undefined): {
     notBefore: readTime(notBefore),
     notAfter: readTime(notAfter),
     subject,
+    key,
     extensions: readExtensions(extensions && childrenOf(extensions)[0]),
   }
 }
@@ -222,6 +226,7 @@ export function parseCertificate(bytes: Buffer): Certificate {
     der: bytes,
     subjectDer: writeDer(fields.subject),
     issuerDer: writeDer(fields.issuer),
+    keyDer: writeDer(fields.key),
     subjectKey,
     issuerKey,
     subjectParts,

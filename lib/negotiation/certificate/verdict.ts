@@ -15,6 +15,9 @@ const MOST_CERTIFICATES = 10
 /** Most bytes of a chain as sent. */
 const MOST_BYTES = 65_536
 
+/** What vouches for a certificate: the authorities trusted here, signed DNS (RFC 6698), or the domain's web server (RFC 7711). */
+export type ProofMethod = 'dane' | 'pkix' | 'posh'
+
 export interface CertificateVerdict {
   /** The chain leads to an anchor, obeys every rule, and a name of the leaf stands for the domain. */
   readonly verified: boolean
@@ -28,7 +31,7 @@ export interface CertificateVerdict {
   readonly path: readonly CertificateFacts[]
   /** The name of the leaf that stands for the domain. */
   readonly matchedName?: string
-  readonly method: 'pkix'
+  readonly method: ProofMethod
 }
 
 export interface VerdictInput {
@@ -37,6 +40,8 @@ export interface VerdictInput {
   readonly domain: string
   /** Further host names to accept as dNSName: SRV targets learnt through DNSSEC. */
   readonly extraNames?: readonly string[]
+  /** Only a path with an authority that this accepts is good: one that a TLSA record names. */
+  readonly through?: (authority: Certificate) => boolean
   readonly now: Date
 }
 
@@ -45,6 +50,15 @@ type Parse = (der: Buffer) => Certificate
 function refuse(text: string): CertificateVerdict {
   return { verified: false, defects: [{ code: 'malformed', text }], chain: [], path: [], method: 'pkix' }
 }
+
+function whyTooLarge(chain: readonly Buffer[]): string | undefined {
+  if (chain.length > MOST_CERTIFICATES)
+    return `${chain.length} certificates were sent, at most ${MOST_CERTIFICATES} are accepted`
+  const bytes = chain.reduce((sum, der) => sum + der.length, 0)
+  return bytes > MOST_BYTES ? `${bytes} bytes of certificates were sent, at most ${MOST_BYTES} are accepted` : undefined
+}
+
+const WRONG_WAY: Defect = { code: 'dane-mismatch', text: 'leads through no authority that a TLSA record names' }
 
 /** Without the repetitions that come of a chain with several equal faults. */
 function distinct(defects: readonly Defect[]): Defect[] {
@@ -95,19 +109,20 @@ export function judgeCertificate(
   input: VerdictInput,
   parse: Parse = parseCertificate,
 ): CertificateVerdict {
-  const { anchors, domain, extraNames = [], now } = input
+  const { anchors, domain, extraNames = [], through, now } = input
   if (chain.length === 0) return refuse('no certificate was shown')
-  if (chain.length > MOST_CERTIFICATES)
-    return refuse(`${chain.length} certificates were sent, at most ${MOST_CERTIFICATES} are accepted`)
-  const bytes = chain.reduce((sum, der) => sum + der.length, 0)
-  if (bytes > MOST_BYTES) return refuse(`${bytes} bytes of certificates were sent, at most ${MOST_BYTES} are accepted`)
+  const tooLarge = whyTooLarge(chain)
+  if (tooLarge !== undefined) return refuse(tooLarge)
 
   const { leaf, read, defects: unreadable } = parseAll(chain, parse)
   const facts = read.map(certificate => certificate.facts)
   if (!leaf) return { verified: false, defects: unreadable, chain: facts, path: [], method: 'pkix' }
 
   const checks = new Checks()
-  const best = bestPath(buildPaths(leaf, read, anchors, checks), path => pathDefects(path, checks, now))
+  const best = bestPath(buildPaths(leaf, read, anchors, checks), path => [
+    ...pathDefects(path, checks, now),
+    ...(through && !path.certificates.slice(1).some(through) ? [WRONG_WAY] : []),
+  ])
   const matchedName = matchingName(leaf.facts, domain, extraNames)
   const defects = distinct([
     ...unreadable,
@@ -130,6 +145,9 @@ export function judgeCertificate(
 const MOST_REMEMBERED = 1000
 const MOST_REMEMBERED_BYTES = 8192
 
+/** See `VerdictInput`. */
+export type JudgeOptions = Partial<Pick<VerdictInput, 'anchors' | 'extraNames' | 'through'>>
+
 /** Judges many chains: keeps the anchors, the clock and the most recently used certificates in their parsed form. */
 export class CertificateJudge {
   readonly #anchors: TrustAnchors
@@ -141,13 +159,20 @@ export class CertificateJudge {
     this.#clock = clock
   }
 
-  /** See `judgeCertificate`; `anchors` take the place of the usual ones for this chain. */
+  /** See `judgeCertificate`; `anchors`, when given, take the place of the usual ones for this chain. */
   judge(
     chain: readonly Buffer[],
     domain: string,
-    { extraNames = [], anchors = this.#anchors }: { extraNames?: readonly string[]; anchors?: TrustAnchors } = {},
+    { anchors = this.#anchors, ...options }: JudgeOptions = {},
   ): CertificateVerdict {
-    return judgeCertificate(chain, { anchors, domain, extraNames, now: this.#clock.date() }, der => this.#parse(der))
+    return judgeCertificate(chain, { anchors, domain, ...options, now: this.#clock.date() }, der => this.#parse(der))
+  }
+
+  /** The certificates of a chain within the limits of a judgement that can be read; empty when its leaf is not among them. */
+  read(chain: readonly Buffer[]): readonly Certificate[] {
+    if (whyTooLarge(chain) !== undefined) return []
+    const { leaf, read } = parseAll(chain, der => this.#parse(der))
+    return leaf ? read : []
   }
 
   #parse(der: Buffer): Certificate {

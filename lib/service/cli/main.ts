@@ -2,11 +2,14 @@ import { Command, CommanderError } from 'commander'
 import { AdminError, AdminUnreachable } from '../../admin/admin-client.js'
 import { AdminRefusal } from '../../admin/admin-socket.js'
 import { printable } from '../../admin/printable.js'
+import { AdminProblem } from '../../base/admin-problem.js'
+import { CredentialError } from '../../negotiation/certificate/own-certificates.js'
 import { StoreError } from '../../store/store-error.js'
 import { ConfigInvalid, problemText } from '../config-problems.js'
 import type { CreateService, RunDemo } from '../contract.js'
 import { addCheckConfig } from './check-config.js'
 import { addDemo } from './demo.js'
+import { addDomain } from './domain.js'
 import { CliFailure, type CliIo } from './io.js'
 import { addLive } from './live.js'
 import { addProperty } from './property.js'
@@ -38,6 +41,7 @@ export async function main(args: readonly string[], io: CliIo, parts: CliParts):
     status = code
   })
   addUser(program, io)
+  addDomain(program, io)
   addLive(program, io)
   addProperty(program, io)
   try {
@@ -58,4 +62,4 @@ function failureText(error: unknown): string {
 }
 
 /** Failures whose text says all that helps. */
-const EXPECTED = [CliFailure, AdminUnreachable, AdminError, AdminRefusal, StoreError]
+const EXPECTED = [AdminProblem, CredentialError, CliFailure, AdminUnreachable, AdminError, AdminRefusal, StoreError]

@@ -1,7 +1,10 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
-import { adminRequest } from '../../admin/admin-client.js'
-import { adminSocketPath } from '../config-paths.js'
+import { AdminUnreachable, adminRequest } from '../../admin/admin-client.js'
+import { silentLog } from '../../base/log.js'
+import { openStore } from '../../store/store.js'
+import { adminSocketPath, dataDirectory } from '../config-paths.js'
+import type { Settings } from '../settings.js'
 import { type DataFlags, loadSettings, show, withData } from './cli.js'
 import type { CliIo } from './io.js'
 import { table } from './table.js'
@@ -28,8 +31,15 @@ const applied = z.object({
 const EFFECTS: Readonly<Record<string, string>> = {
   now: 'at once',
   new: 'for new streams',
-  listener: 'when the listener re-opens',
+  listener: 'at once, the listener re-opens',
   restart: 'after a restart',
+}
+
+const STRONGER: Readonly<Record<string, string>> = {
+  set: '--set on the command line of the service',
+  stored: 'a stored property',
+  environment: 'an environment variable of the service',
+  file: 'the settings file',
 }
 
 /** `comity property …`: the settings of a running service. */
@@ -68,9 +78,28 @@ export function addProperty(program: Command, io: CliIo): void {
     .description('forget a stored setting, so that environment, file or default count again')
     .argument('<key>')
     .action(async (key: string, flags: DataFlags) => {
-      const result = applied.parse(await ask(flags, 'DELETE', key))
-      show(io, flags, result, () => appliedText(result, result.source))
+      try {
+        const result = applied.parse(await ask(flags, 'DELETE', key))
+        show(io, flags, result, () => appliedText(result, result.source))
+      } catch (error) {
+        if (!(error instanceof AdminUnreachable && error.isAbsent)) throw error
+        // A stored setting may be the very reason why the service cannot start.
+        const wasStored = await unsetInStore(loadSettings(io, flags), key)
+        show(io, flags, { key, done: wasStored ? 'unset' : 'nothing' }, () =>
+          wasStored ? `${key} is no longer stored; no service runs\n` : `${key} was not stored; no service runs\n`,
+        )
+      }
     })
+}
+
+async function unsetInStore(settings: Settings, key: string): Promise<boolean> {
+  const url = settings.get('store.url')
+  const store = await openStore({ url, dataDirectory: dataDirectory(settings), log: silentLog })
+  try {
+    return await store.properties.unset(key)
+  } finally {
+    await store.close()
+  }
 }
 
 function rowsTable(rows: readonly z.infer<typeof row>[]): string {
@@ -88,7 +117,7 @@ function rowsTable(rows: readonly z.infer<typeof row>[]): string {
 
 function appliedText(result: z.infer<typeof applied>, wantedSource: string): string {
   const { key, value, source, changed, takesEffect } = result
-  if (source !== wantedSource) return `${key} stays ${value}: the source "${source}" is stronger\n`
+  if (source !== wantedSource) return `${key} stays ${value}: ${STRONGER[source] ?? source} is stronger\n`
   if (!changed) return `${key} is ${value} as before\n`
   return `${key} is ${value}, this takes effect ${EFFECTS[takesEffect] ?? takesEffect}\n`
 }

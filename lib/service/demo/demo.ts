@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../../base/clock.js'
 import { Deadline } from '../../base/deadline.js'
+import { silentLog } from '../../base/log.js'
 import { openStore } from '../../store/store.js'
 import { loadConfig } from '../config.js'
 import { ConfigInvalid } from '../config-problems.js'
@@ -58,8 +59,9 @@ export const runDemo: RunDemo = async ({ once, print, sets, signal }) => {
       [SOUTH, south],
     ] as const) {
       print(`demo   ${side.user}@${side.domain}, password ${password}: XIMSS on 127.0.0.1 port ${ximssPort(service)}`)
-      print(`demo   ${side.domain}: try comity sessions --set data.directory=${join(directory, side.name)}`)
+      print(`demo   ${side.domain}: try npx comity sessions --set data.directory=${join(directory, side.name)}`)
     }
+    print('demo   docs/XIMSS.md has a conversation to paste')
     await new Promise<void>(resolve => {
       if (signal.aborted) resolve()
       signal.addEventListener('abort', () => resolve(), { once: true })
@@ -80,8 +82,7 @@ async function prepare(
 ): Promise<void> {
   await mkdir(data, { recursive: true, mode: 0o700 })
   await authority.issueInto(join(data, 'certs'), domain)
-  const { log } = { log: transcriptLog('', () => {}) }
-  const store = await openStore({ url: 'sqlite:', dataDirectory: data, log })
+  const store = await openStore({ url: 'sqlite:', dataDirectory: data, log: silentLog })
   await store.accounts.add(user, domain, password)
   await store.close()
 }
@@ -101,6 +102,7 @@ function settingsFor(
       ['data.directory', data],
       ['network.interface', ['127.0.0.1']],
       ['xmpp.server.socket.port', 'any'],
+      ['xmpp.server.socket.ssl.port', 'any'],
       ['xmpp.server.private-targets', true],
       ['ximss.listener.port', 'any'],
       ['tls.trust', [root]],
@@ -114,7 +116,7 @@ function settingsFor(
 
 function publish(zone: ZoneServer, { domain }: Side, service: Service): void {
   const host = `xmpp.${domain}`
-  const port = service.endpoints.servers[0]?.port ?? 0
+  const port = service.endpoints.servers.find(({ tls }) => !tls)?.port ?? 0
   zone.zone[`_xmpp-server._tcp.${domain}`] = { SRV: [{ priority: 10, weight: 0, port, target: host }] }
   zone.zone[host] = { A: ['127.0.0.1'] }
   zone.zone[domain] = { A: ['127.0.0.1'] }

@@ -67,7 +67,6 @@ describe('own certificates', () => {
     expect(facts.names).to.deep.equal([
       'xn--bcher-kva.example',
       '_xmpp-server.xn--bcher-kva.example',
-      'xn--bcher-kva.example',
     ])
     expect(facts.defects.map(defect => defect.code)).to.deep.equal(['self-signed'])
     const judge = new CertificateJudge({ anchors: TrustAnchors.fromDer(own.chainFor('bücher.example')!), clock })
