@@ -7,7 +7,7 @@ import type { Candidate } from './candidates.js'
 import { addressFailure, DialError, type DialFailure, saysMore, tcpFailure } from './dial-error.js'
 import type { DialSettings, DialTarget } from './dial-target.js'
 import { isForbiddenName, isForbiddenTarget } from './forbidden-targets.js'
-import { type Proxy, proxyPlace } from './proxy.js'
+import { proxyPlace, type SocksProxy } from './proxy.js'
 import type { Resolver } from './resolver.js'
 import { connectThrough, SocksError } from './socks5.js'
 
@@ -20,7 +20,7 @@ export interface DialOptions<T> {
   readonly signal: AbortSignal
   readonly trace: Trace
   /** What every connection goes through; it gets the names of candidates, so that no address is asked for. */
-  readonly proxy?: Proxy | undefined
+  readonly proxy?: SocksProxy | undefined
   /** When the attempt started, by `clock`; the search for candidates counts towards its time. Now, unless given. */
   readonly startedAt?: number
   /**
@@ -62,7 +62,7 @@ interface Runner {
   cancelTimeout: () => void
   connectedAt: number | undefined
   /** Where the socket leads until the proxy has let us in. */
-  proxy: Proxy | undefined
+  proxy: SocksProxy | undefined
   readonly source: string | undefined
 }
 
@@ -218,7 +218,7 @@ class Race<T> {
     socket.once('connect', () => void (proxy === undefined ? this.#open(runner) : this.#openThrough(proxy, runner)))
   }
 
-  async #openThrough(proxy: Proxy, runner: Runner): Promise<void> {
+  async #openThrough(proxy: SocksProxy, runner: Runner): Promise<void> {
     const { socket, target } = runner
     const place = proxyPlace(proxy)
     this.#options.trace.note('proxy.connected', { proxy: place })
@@ -315,7 +315,7 @@ function end(runner: Runner): void {
 }
 
 /** `proxy` is where it was waited for when the proxy had not let us in yet. */
-function timedOut(ms: number, proxy: Proxy | undefined): DialFailure {
+function timedOut(ms: number, proxy: SocksProxy | undefined): DialFailure {
   const within = `within ${Math.round(ms)} ms`
   if (proxy === undefined) return { kind: 'tcp', detail: 'timeout', text: `no connection ${within}` }
   const text = `the proxy ${proxyPlace(proxy)} (xmpp.server.proxy) did not let us in ${within}`

@@ -2,7 +2,7 @@ import { isIP } from 'node:net'
 import { foldName, isAskable } from './dns-record.js'
 
 /** A SOCKS5 proxy (RFC 1928) that outgoing connections go through. */
-export interface Proxy {
+export interface SocksProxy {
   /** A name or an address. */
   readonly host: string
   readonly port: number
@@ -16,7 +16,7 @@ const PROXY = /^socks5:\/\/(?:([^:@/?#[\]\s]+):([^@/?#[\]\s]+)@)?(?:\[([^[\]%]+)
 const MOST_OCTETS = 255
 
 /** Reads `socks5://[user:password@]host:port`, an IPv6 address in brackets, user and password percent-encoded; undefined when malformed. */
-export function readProxy(text: string): Proxy | undefined {
+export function readProxy(text: string): SocksProxy | undefined {
   const [, userText, passwordText, bracketed, plain, portText] = PROXY.exec(text) ?? []
   const host = foldName(bracketed ?? plain ?? '')
   const port = Number(portText)
@@ -29,7 +29,7 @@ export function readProxy(text: string): Proxy | undefined {
 }
 
 /** The proxy for people: its place, never who logs in there. */
-export function proxyPlace({ host, port }: Proxy): string {
+export function proxyPlace({ host, port }: SocksProxy): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 

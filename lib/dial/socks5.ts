@@ -1,6 +1,6 @@
 import { isIP, type Socket } from 'node:net'
 import type { TcpDetail } from './dial-error.js'
-import type { Proxy } from './proxy.js'
+import type { SocksProxy } from './proxy.js'
 
 /** The proxy did not connect us. The text goes on after "the proxy"; it is for our admin. */
 export class SocksError extends Error {
@@ -47,7 +47,7 @@ const LAST_OF_TOR = 0xf7
  */
 export async function connectThrough(
   socket: Socket,
-  proxy: Proxy,
+  proxy: SocksProxy,
   host: string,
   port: number,
   onAccepted: () => void,
@@ -63,7 +63,7 @@ export async function connectThrough(
   }
 }
 
-async function logIn(socket: Socket, answers: Answers, { login }: Proxy): Promise<void> {
+async function logIn(socket: Socket, answers: Answers, { login }: SocksProxy): Promise<void> {
   const methods = login === undefined ? [NO_LOGIN] : [USER_AND_PASSWORD, NO_LOGIN]
   socket.write(Buffer.from([VERSION, methods.length, ...methods]))
   const [version, method = NO_METHOD] = await answers.take(2)

@@ -127,7 +127,9 @@ const PORTS: readonly Key[] = [
 ]
 
 /** Settings that are good and do less than one may think. */
-export function settingNotes(values: Pick<Values, 'xmpp.server.tls.policy' | 'xmpp.server.socket.ssl.active'>): string[] {
+export function settingNotes(
+  values: Pick<Values, 'xmpp.server.tls.policy' | 'xmpp.server.socket.ssl.active'>,
+): string[] {
   if (values['xmpp.server.tls.policy'] !== 'disabled' || !values['xmpp.server.socket.ssl.active']) return []
   return [
     'xmpp.server.socket.ssl.active: no effect, the listener for Direct TLS does not open while xmpp.server.tls.policy is disabled',

@@ -56,7 +56,7 @@ function referenceRow(key: Key): string {
   const { default: fallback, meaning, takesEffect, type } = optionOf(key)
   const cells = [
     `\`${key}\``,
-    `\`${formatted(key, fallback)}\``,
+    formatted(key, fallback) === '' ? 'none' : `\`${formatted(key, fallback)}\``,
     type.unit,
     type.range || type.expected,
     EFFECTS[takesEffect],

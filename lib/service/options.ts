@@ -220,7 +220,7 @@ export const OPTIONS = Object.freeze({
     optionalProxy(),
     '',
     'new',
-    'SOCKS5 proxy for all connections to other servers; it gets names and resolves them, our DNS is asked for SRV records only and never for .onion',
+    'SOCKS5 proxy for all connections to other servers; it resolves their names: none of their addresses, and nothing of .onion, is looked up here',
   ),
   'xmpp.server.source-address': option(
     sourceAddresses(),

@@ -1,5 +1,6 @@
 import { Deadline } from '../base/deadline.js'
 import type { Trace } from '../base/trace.js'
+import type { CertificateVerdict } from '../negotiation/certificate/verdict.js'
 import {
   encryptAtOnce,
   headerOf,
@@ -11,7 +12,6 @@ import {
   type SecuredStream,
   secureStream,
 } from '../negotiation/initiate.js'
-import type { CertificateVerdict } from '../negotiation/certificate/verdict.js'
 import type { Proof, Rules } from '../negotiation/rules.js'
 import type { DomainPair } from '../stanza/domain-pair.js'
 import { StreamEnd } from '../stream/end-reason.js'

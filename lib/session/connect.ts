@@ -6,7 +6,7 @@ import { DialError } from '../dial/dial-error.js'
 import type { DialSettings } from '../dial/dial-target.js'
 import { dial } from '../dial/dialer.js'
 import type { DnsOverrides, Transport } from '../dial/dns-override.js'
-import { type Proxy, proxyPlace } from '../dial/proxy.js'
+import { proxyPlace, type SocksProxy } from '../dial/proxy.js'
 import type { Resolver } from '../dial/resolver.js'
 import type { Rules } from '../negotiation/rules.js'
 import { domainToAscii, isOnionName } from '../stanza/domain.js'
@@ -34,7 +34,7 @@ export interface NetworkSettings extends DialSettings {
   /** `xmpp.server.socket.remotePort` */
   readonly remotePort: number
   /** `xmpp.server.proxy`: what every attempt that starts from now on goes through. */
-  readonly proxy: Proxy | undefined
+  readonly proxy?: SocksProxy | undefined
 }
 
 export interface NetworkOptions {

@@ -263,6 +263,7 @@ describe('attacks on the transport', () => {
       '1.2',
       '0x7f000001',
       'peer.example:5222',
+      'service.onion',
       `${'a'.repeat(300)}.example`,
       'a..example',
       '-',

@@ -15,7 +15,7 @@ describe('Direct TLS, receiving entity (XEP-0368)', () => {
 
   function serve(options: WireServerOptions = {}): void {
     log = new ScriptedLog()
-    server = new WireServer({ authority, log, domains: ['here.example', 'also.example', 'ünï.example'], ...options })
+    server = new WireServer({ authority, log, domains: ['here.example', 'also.example', 'bücher.example'], ...options })
   }
 
   async function offered(peer: WirePeer, attributes: Parameters<typeof header>[0] = {}): Promise<string> {
@@ -53,7 +53,9 @@ describe('Direct TLS, receiving entity (XEP-0368)', () => {
     for (const policy of ['optional', 'disabled'] as const) {
       it(`the same with the policy ${policy}`, async () => {
         serve({ rules: { tls: policy } })
-        expect(await offered(await server.direct())).to.include('EXTERNAL').and.not.to.include('starttls')
+        expect(await offered(await server.direct()))
+          .to.include('EXTERNAL')
+          .and.not.to.include('starttls')
       })
     }
 
@@ -90,9 +92,7 @@ describe('Direct TLS, receiving entity (XEP-0368)', () => {
           )
         })
         expect(error.code).to.equal('ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL')
-        expect((await log.first('s2s-in-ended')).reason).to.equal(
-          'tls: handshake-failed (no application protocol)',
-        )
+        expect((await log.first('s2s-in-ended')).reason).to.equal('tls: handshake-failed (no application protocol)')
       })
     }
   })
@@ -102,7 +102,7 @@ describe('Direct TLS, receiving entity (XEP-0368)', () => {
       ['a served domain', 'here.example', 'here.example'],
       ['another served domain', 'also.example', 'also.example'],
       ['in other letters', 'ALSO.Example', 'also.example'],
-      ['the A-label of one', 'xn--n-tfa7d.example', 'ünï.example'],
+      ['the A-label of one', 'xn--bcher-kva.example', 'bücher.example'],
       ['an unknown name', 'elsewhere.example', 'here.example'],
       ['a sub-domain of a served one', 'x.also.example', 'here.example'],
       ['none', '', 'here.example'],
@@ -127,7 +127,7 @@ describe('Direct TLS, receiving entity (XEP-0368)', () => {
 
     it('the name of the header, or none, is not noted', async () => {
       serve()
-      await offered(await server.direct({ servername: 'xn--n-tfa7d.example' }), { to: 'ünï.example' })
+      await offered(await server.direct({ servername: 'xn--bcher-kva.example' }), { to: 'bücher.example' })
       await offered(await server.direct({ servername: '' }))
       expect(log.all('s2s-in-server-name')).to.deep.equal([])
     })

@@ -219,6 +219,36 @@ describe('findCandidates', () => {
     })
   })
 
+  describe('through a proxy', () => {
+    it('RFC 7686 §2: a name in Tor is its own candidate, and DNS is not asked', async () => {
+      const { server, search } = await start({})
+      const candidates = await findCandidates('Service.Onion', { ...search, throughProxy: true })
+      expect(candidates).to.include({ kind: 'candidates', source: 'name', fallback: false })
+      expect(places(candidates)).to.deep.equal([['starttls service.onion:5269']])
+      expect(server.asked).to.deep.equal([])
+    })
+
+    it('RFC 6120 §3.2.2: without SRV records the domain is the candidate; its address is not asked for', async () => {
+      const { server, search } = await start({})
+      const candidates = await findCandidates('north.example', { ...search, throughProxy: true })
+      expect(candidates).to.include({ kind: 'candidates', source: 'address', fallback: true })
+      expect(places(candidates)).to.deep.equal([['starttls north.example:5269']])
+      expect(server.asked.every(({ type }) => type === 'SRV')).to.equal(true)
+    })
+
+    it('RFC 2782, "Target": a domain that offers no service offers none through a proxy either', async () => {
+      const { search } = await start({ [STARTTLS]: { SRV: [record('.', 0, 0)] } })
+      expect(places(await findCandidates('north.example', { ...search, throughProxy: true }))).to.equal('no-service')
+    })
+
+    it('a static route comes first, for names in Tor too', async () => {
+      const { search } = await start({})
+      const overrides = new DnsOverrides([['*.onion', readRoute('h.example:15269')!]])
+      const candidates = await findCandidates('service.onion', { ...search, throughProxy: true, overrides })
+      expect(places(candidates)).to.deep.equal([['starttls h.example:15269']])
+    })
+  })
+
   describe('static routes', () => {
     it('replace the DNS and may lead to private addresses', async () => {
       const { server, search } = await start({})

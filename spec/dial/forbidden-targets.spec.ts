@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { isForbiddenTarget, isLoopback } from '../../lib/dial/forbidden-targets.js'
+import { isForbiddenName, isForbiddenTarget, isLoopback } from '../../lib/dial/forbidden-targets.js'
 
 describe('RFC 6890: targets that are refused', () => {
   const refused = {
@@ -54,6 +54,22 @@ describe('RFC 6890: targets that are refused', () => {
       '::ffff:8.8.8.8',
     ]
     for (const address of open) expect(isForbiddenTarget(address), address).to.equal(false)
+  })
+
+  it('RFC 6761 §6.3: names for others to resolve: localhost, and what old resolvers read as an address', () => {
+    for (const name of [
+      'localhost',
+      'a.localhost',
+      '127.1',
+      '2130706433',
+      '0x7f.1',
+      '0x7f000001',
+      'a.0x',
+      '10.0.0.300',
+    ])
+      expect(isForbiddenName(name), name).to.equal(true)
+    for (const name of ['localhost.example', 'mylocalhost', '127.example', 'x0x1', 'abc.onion', '1a'])
+      expect(isForbiddenName(name), name).to.equal(false)
   })
 
   it('loopback is told apart from the rest', () => {

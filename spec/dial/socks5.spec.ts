@@ -6,7 +6,7 @@ import type { Candidate } from '../../lib/dial/candidates.js'
 import { DialError, type DialFailure } from '../../lib/dial/dial-error.js'
 import { type DialSettings, defaultDialSettings } from '../../lib/dial/dial-target.js'
 import { type Dialed, type DialOptions, dial } from '../../lib/dial/dialer.js'
-import type { Proxy } from '../../lib/dial/proxy.js'
+import type { SocksProxy } from '../../lib/dial/proxy.js'
 import { Resolver } from '../../lib/dial/resolver.js'
 import { DeafListener } from '../support/deaf-listener.js'
 import { ManualClock } from '../support/manual-clock.js'
@@ -82,7 +82,7 @@ describe('dial through a SOCKS5 proxy', () => {
   function start(
     { port }: { readonly port: number },
     candidates: readonly Candidate[] = [candidate('north.example')],
-    more: Partial<DialOptions<Opened>> & { readonly login?: Proxy['login'] } = {},
+    more: Partial<DialOptions<Opened>> & { readonly login?: SocksProxy['login'] } = {},
   ): Promise<Dialed<Opened>> {
     const dialed = dial({
       groups: [candidates],
@@ -304,8 +304,8 @@ describe('dial through a SOCKS5 proxy', () => {
       expect(await dialed).to.include({ kind: 'tcp', detail: 'timeout', isOurs: true })
     })
 
-    it('a name that nobody has', async () => {
-      const proxy = { host: 'proxy.invalid', port: 1080, login: undefined }
+    it('RFC 1035 §2.3.4: a name that nobody can have', async () => {
+      const proxy = { host: `${'x'.repeat(64)}.example`, port: 1080, login: undefined }
       const failure = await failureOf(start({ port: 1080 }, undefined, { proxy }))
       expect(failure).to.include({ kind: 'tcp', detail: 'unreachable', isOurs: true })
     })
@@ -366,7 +366,9 @@ describe('dial through a SOCKS5 proxy', () => {
   })
 
   describe('xmpp.server.source-address', () => {
-    const from = (...sourceAddresses: string[]) => ({ settings: { ...settings, privateTargets: true, sourceAddresses } })
+    const from = (...sourceAddresses: string[]) => ({
+      settings: { ...settings, privateTargets: true, sourceAddresses },
+    })
 
     it('the proxy sees it', async () => {
       const proxy = await proxyServer({ code: 4 })
@@ -376,19 +378,19 @@ describe('dial through a SOCKS5 proxy', () => {
       expect(proxy.asked.map(asked => asked.from)).to.deep.equal(['127.0.0.77', '127.0.0.78'])
     })
 
-    it('without a proxy the peer sees it, by family', async () => {
+    it('without a proxy the peer sees it; a family without one is dialed from wherever the system likes', async () => {
       const seen: string[] = []
       const server = createServer(socket => {
         seen.push(socket.remoteAddress ?? '')
         socket.on('error', () => {}).write('hello')
       })
-      await once(server.listen(0, '::'), 'listening')
+      await once(server.listen(0, '127.0.0.1'), 'listening')
       endings.push(() => server.close())
       const { port } = server.address() as AddressInfo
-      const direct = { ...from('127.0.0.77'), proxy: undefined }
-      await start({ port }, [candidate('127.0.0.1', { port })], direct)
-      await start({ port }, [candidate('::1', { port })], direct)
-      expect(seen).to.deep.equal(['::ffff:127.0.0.77', '::1'])
+      const there = [candidate('127.0.0.1', { port })]
+      await start({ port }, there, { ...from('::1', '127.0.0.77'), proxy: undefined })
+      await start({ port }, there, { ...from('::1'), proxy: undefined })
+      expect(seen).to.deep.equal(['127.0.0.77', '127.0.0.1'])
     })
 
     it('an address that is not ours: our fault, by the name of the setting', async () => {

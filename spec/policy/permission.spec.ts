@@ -206,7 +206,8 @@ describe('permission', () => {
                 covers(one.pattern, remote, recursive) && (one.direction === 'both' || one.direction === direction),
             )
             // The name itself before `*.suffix`, which is always longer than the name above it.
-            const length = ({ pattern: text }: PermissionEntry): number => (text === remote ? 1000 : text.length)
+            const length = ({ pattern: text }: PermissionEntry): number =>
+              text === remote ? 1000 : text === '*' ? 0 : text.length
             const longest = Math.max(...fitting.map(length))
             const best = fitting.filter(one => length(one) === longest)
             const one = new PermissionIndex(entries, recursive, NOW).find(remote, direction)

@@ -76,6 +76,14 @@ export class World {
     this.dns.zone[host] = { A: ['127.0.0.1'] }
   }
 
+  /** Has DNS say that the domain is served by Direct TLS, and by nothing else (XEP-0368). */
+  publishDirectTls(domain: string, port: number): void {
+    this.publish(domain, port)
+    const service = this.dns.zone[`_xmpp-server._tcp.${domain}`]!
+    delete this.dns.zone[`_xmpp-server._tcp.${domain}`]
+    this.dns.zone[`_xmpps-server._tcp.${domain}`] = service
+  }
+
   #sets(domain: string, data: string): Sets {
     return {
       'xmpp.domains': [domain],

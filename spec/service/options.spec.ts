@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { formatted, problemText, readValue } from '../../lib/service/config-problems.js'
+import { formatted, problemText, readValue, withoutSecrets } from '../../lib/service/config-problems.js'
 import { KEYS, type Key, OPTIONS, optionOf } from '../../lib/service/options.js'
 
 describe('options', () => {
@@ -202,6 +202,26 @@ describe('options', () => {
     for (const target of ['h:0', 'h:65536', 'h:1;udp', ':1', '::1:5269', '[host]:1']) {
       expect(problemOf('dns.override', { '*': target })).to.match(/^dns\.override: not a target /)
     }
+  })
+
+  it('takes none or one proxy, and shows no wrong one: it may hold a password', () => {
+    for (const url of ['', 'socks5://user:secret@proxy.example:1080', 'socks5://[::1]:9050']) {
+      expect(readBack('xmpp.server.proxy', url)).to.equal(url)
+    }
+    expect(withoutSecrets('xmpp.server.proxy', 'socks5://user:secret@h:1')).to.equal('socks5://user:[redacted]@h:1')
+    expect(problemOf('xmpp.server.proxy', 'socks5://user:se cret@h:1')).to.equal(
+      'xmpp.server.proxy: not a SOCKS5 proxy (expected socks5://[user:password@]host:port, or nothing)',
+    )
+  })
+
+  it('takes a source address of each family', () => {
+    expect(readBack('xmpp.server.source-address', '192.0.2.1, 2001:db8::1')).to.deep.equal(['192.0.2.1', '2001:db8::1'])
+    expect(problemOf('xmpp.server.source-address', ['192.0.2.1', '192.0.2.2'])).to.match(
+      /^xmpp\.server\.source-address: two addresses of the same family /,
+    )
+    expect(problemOf('xmpp.server.source-address', ['eth0'])).to.match(
+      /^xmpp\.server\.source-address: not an IP address /,
+    )
   })
 
   it('shows no password of a database address', () => {

@@ -32,6 +32,8 @@ const FOLLOWED: readonly (readonly [
   ['resolutionDelayMs', 'xmpp.server.resolution-delay', 60, 60],
   ['maxWorkers', 'xmpp.server.connection-max-workers', 3, 3],
   ['privateTargets', 'xmpp.server.private-targets', true, true],
+  ['proxy', 'xmpp.server.proxy', 'socks5://127.0.0.1:9050', { host: '127.0.0.1', port: 9050, login: undefined }],
+  ['sourceAddresses', 'xmpp.server.source-address', '127.0.0.2, ::1', ['127.0.0.2', '::1']],
 ]
 
 describe('session settings', () => {
@@ -40,9 +42,9 @@ describe('session settings', () => {
       const settings = settingsOf({})
       const live = sessionSettings(settings)
       const before = live[name]
-      expect(before).not.to.equal(seen)
+      expect(before).not.to.deep.equal(seen)
       expect(settings.apply(key, raw, 'set')).to.include({ ok: true })
-      expect(live[name]).to.equal(seen)
+      expect(live[name]).to.deep.equal(seen)
       settings.unset(key, 'set')
       expect(live[name]).to.equal(before)
     })

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { domainToAscii, isIpLiteral, isUsableRemoteName, prepareDomain } from '../../lib/stanza/domain.js'
+import { domainToAscii, isIpLiteral, isOnionName, isUsableRemoteName, prepareDomain } from '../../lib/stanza/domain.js'
 
 /** Text that comes near to being a domain often enough to get past the first checks. */
 const nearlyADomain = fc
@@ -121,10 +121,11 @@ describe('domainpart', () => {
 
   it('RFC 7686 §2: a name in Tor is a domain, but none that can be reached', () => {
     for (const name of ['onion', 'a.onion', 'A.ONION.']) {
-      expect(prepareDomain(name)).to.not.equal(undefined)
+      expect(isOnionName(prepareDomain(name) ?? '')).to.equal(true)
       expect(isUsableRemoteName(name)).to.equal(false)
     }
     expect(isUsableRemoteName('onion.example')).to.equal(true)
+    expect(isOnionName('onion.example') || isOnionName('anonion')).to.equal(false)
   })
 
   it('RFC 1035 §2.3.4: the longest label and the longest name are names', () => {

@@ -18,12 +18,10 @@ export class PoshServer {
   readonly shown: Record<string, Fixture | Credentials> = {}
   /** The requests that came, `HOST/PATH`. */
   readonly asked: string[] = []
-  readonly #authority: TestAuthority
   readonly #server: Server
   #watchers: (() => void)[] = []
 
   constructor(authority: TestAuthority) {
-    this.#authority = authority
     const { cert, key } = authority.issue('nobody.example')
     this.#server = createServer(
       {

@@ -23,7 +23,7 @@ export interface DomainProofRequest {
   /** DER, leaf first, as sent. */
   readonly chain: readonly Buffer[]
   /** Where we dialed; absent when the peer dialed us. DANE speaks of places, so it needs one. */
-  readonly target?: Pick<DialTarget, 'candidate' | 'port' | 'dnssec'>
+  readonly target?: Pick<DialTarget, 'candidate' | 'port' | 'dnssec'> | undefined
   /** What may vouch, in this order; what is left out is switched off (`xmpp.server.certificate.proofs`). */
   readonly order: readonly ProofMethod[]
   readonly signal: AbortSignal

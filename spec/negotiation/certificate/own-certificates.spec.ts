@@ -64,10 +64,7 @@ describe('own certificates', () => {
     for (const file of files) expect((await stat(join(directory, file))).mode & 0o777).to.equal(0o600)
     const facts = own.factsFor('bücher.example')!
     expect(facts.selfSigned).to.equal(true)
-    expect(facts.names).to.deep.equal([
-      'xn--bcher-kva.example',
-      '_xmpp-server.xn--bcher-kva.example',
-    ])
+    expect(facts.names).to.deep.equal(['xn--bcher-kva.example', '_xmpp-server.xn--bcher-kva.example'])
     expect(facts.defects.map(defect => defect.code)).to.deep.equal(['self-signed'])
     const judge = new CertificateJudge({ anchors: TrustAnchors.fromDer(own.chainFor('bücher.example')!), clock })
     expect(judge.judge(own.chainFor('bücher.example')!, 'bücher.example').verified).to.equal(true)

@@ -1,5 +1,7 @@
+import { setMaxListeners } from 'node:events'
 import { expect } from 'chai'
 import { defaultDialSettings } from '../../../lib/dial/dial-target.js'
+import type { ServerAddress } from '../../../lib/dial/dns-record.js'
 import { Resolver } from '../../../lib/dial/resolver.js'
 import { Posh, type PoshAnswer } from '../../../lib/negotiation/certificate/posh.js'
 import { readPoshDocument } from '../../../lib/negotiation/certificate/posh-document.js'
@@ -19,6 +21,7 @@ describe('POSH', () => {
   const { signal } = new AbortController()
   let clock: ManualClock
   let dns: ScriptedDns
+  let server: ServerAddress
   let web: PoshServer
   let posh: Posh
 
@@ -28,7 +31,8 @@ describe('POSH', () => {
     dns = new ScriptedDns({ 'peer.example': { A }, 'web.example': { A }, 'third.example': { A } })
     web = new PoshServer(authority)
     await web.listen()
-    posh = await start()
+    server = await dns.listen()
+    posh = start()
   })
 
   afterEach(async () => {
@@ -37,11 +41,7 @@ describe('POSH', () => {
     expect(clock.waiting).to.equal(0)
   })
 
-  let server: { address: string; port: number } | undefined
-
-  async function start(options: { privateTargets?: boolean; forbidden?: () => boolean } = {}): Promise<Posh> {
-    const { privateTargets = true, forbidden = () => false } = options
-    if (server === undefined || options.privateTargets === undefined) server = await dns.listen()
+  function start({ privateTargets = true, forbidden = (): boolean => false } = {}): Posh {
     const settings = { ...defaultDialSettings, privateTargets }
     return new Posh({
       judge: new CertificateJudge({ anchors: authority.anchors, clock }),
@@ -265,14 +265,14 @@ describe('POSH', () => {
     })
 
     it('forbidden targets are not dialed', async () => {
-      posh = await start({ privateTargets: false })
+      posh = start({ privateTargets: false })
       await expectNone(/private-targets/)
       expect(web.asked).to.deep.equal([])
     })
 
     it('nor is one behind a redirect, nor our own listeners', async () => {
       let dialed = 0
-      posh = await start({ privateTargets: true, forbidden: () => dialed++ > 0 })
+      posh = start({ forbidden: () => dialed++ > 0 })
       web.pages[`peer.example${POSH_PATH}`] = redirect(url('web.example'))
       await expectNone(/leads back/)
       expect(web.asked).to.have.length(1)
@@ -373,8 +373,11 @@ describe('POSH', () => {
       const names = Array.from({ length: 51 }, (_, at) => `p${at}.example`)
       for (const name of names) dns.misdeeds[name] = { drop: true }
       const gone = new AbortController()
+      setMaxListeners(0, gone.signal)
       const asked = names.slice(0, 50).map(name => posh.lists(name, leaf, gone.signal).catch(() => undefined))
-      expect(await posh.lists(names[50]!, leaf, signal)).to.have.property('text').that.matches(/too many/)
+      expect(await posh.lists(names[50]!, leaf, signal))
+        .to.have.property('text')
+        .that.matches(/too many/)
       gone.abort(new Error('enough'))
       await Promise.all(asked)
     })
