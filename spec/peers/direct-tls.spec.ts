@@ -69,14 +69,18 @@ for (const { name, Program, domain, address, user } of PEERS) {
         expect(new Set(await peer.proofs('in', comity.domain))).to.deep.equal(new Set([auth]))
       })
 
-      it('XEP-0368 §2: STARTTLS where theirs only answers with a handshake is not taken for it, and goes to the next', async () => {
+      it('XEP-0368 §2: a plain answer to our handshake gives way to the next record, which is for the same port', async () => {
         await comity.stop()
         await comity.start()
         olga = await XimssUser.connect(comity, 'olga', secret('olga'))
-        // Direct TLS is said to be where they listen for STARTTLS, which is the right place for the second record.
-        surroundings.publish(domain, { address, port: peer.s2sPort, directTlsPort: peer.s2sPort })
+        const port = peer.s2sPort
+        surroundings.publish(domain, { address, port, directTlsPort: port })
+        const { zone } = surroundings.dns
+        const target = `xmpp.${domain}`
+        zone[`_xmpp-server._tcp.${domain}`] = { SRV: [{ priority: 1, weight: 0, port, target }] }
         await olga.message(remote.jid, 'by another way')
         expect((await remote.nextBody('by another way')).attrs.from).to.equal(olga.jid)
+        expect(comity.log()).to.match(/"step":"dial\.failed".*plain-answer/)
       })
     })
   }

@@ -69,7 +69,7 @@ describe('the program, as people run it', () => {
 
   it('demo stays up until SIGTERM, and leaves nothing behind', async () => {
     const demo = run(['demo'])
-    await demo.outputs(/south\.example: try comity sessions .*\n/)
+    await demo.outputs(/south\.example: try npx comity sessions .*\n/)
     const data = /data\.directory=(\S+)/.exec(demo.output)?.[1] ?? ''
     expect(existsSync(data)).to.equal(true)
     demo.kill('SIGTERM')
