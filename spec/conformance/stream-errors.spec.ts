@@ -105,7 +105,7 @@ const HEADERS: readonly Row[] = [
   { name: "'from' is ours in another spelling", sent: header({ from: 'HERE.example.' }), error: 'invalid-from' },
 ]
 
-const STAGES = ['first header', 'after STARTTLS', 'after SASL'] as const
+const STAGES = ['first header', 'after STARTTLS', 'after SASL', 'on Direct TLS'] as const
 
 describe('stream errors (RFC 6120 §4.9)', function () {
   this.timeout(60_000)
@@ -120,6 +120,7 @@ describe('stream errors (RFC 6120 §4.9)', function () {
 
   function at(stage: (typeof STAGES)[number]): Promise<WirePeer> | WirePeer {
     if (stage === 'first header') return server.peer()
+    if (stage === 'on Direct TLS') return server.direct()
     return stage === 'after STARTTLS' ? server.encrypted() : server.authenticated({}, false)
   }
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { type ConfigInput, loadConfig, variableOf } from '../../lib/service/config.js'
-import { problemText } from '../../lib/service/config-problems.js'
+import { problemText, settingNotes } from '../../lib/service/config-problems.js'
 import { referencePage, sampleYaml } from '../../lib/service/config-sample.js'
 import { KEYS, optionOf, type Values } from '../../lib/service/options.js'
 
@@ -229,5 +229,21 @@ describe('config', () => {
     expect(readFileSync('docs/SETTINGS.md', 'utf8'), 'write it anew: comity check-config --reference').to.equal(
       referencePage(),
     )
+  })
+
+  it('XEP-0368 §2: Direct TLS without TLS is noted, unless it is switched off', () => {
+    const notes = (policy: string, active: boolean): string[] =>
+      settingNotes(
+        values({
+          sets: [
+            ['xmpp.server.tls.policy', policy],
+            ['xmpp.server.socket.ssl.active', active],
+          ],
+        }),
+      )
+    expect(notes('disabled', true)).to.deep.equal([
+      'xmpp.server.socket.ssl.active: no effect, the listener for Direct TLS does not open while xmpp.server.tls.policy is disabled',
+    ])
+    expect([...notes('disabled', false), ...notes('optional', true), ...notes('required', true)]).to.deep.equal([])
   })
 })

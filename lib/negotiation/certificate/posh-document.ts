@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 
 /** Most fingerprints of one document. */
-const MOST_FINGERPRINTS = 200
+const MOST_FINGERPRINTS = 50
 
 /** The digests of one certificate; at least one of a kind known here, or it matches nothing. */
 export interface PoshFingerprint {

@@ -9,7 +9,7 @@ const LONGEST_MS = 3_600_000
 /** A certificate that is not listed is looked for again after so long. */
 const NEGATIVE_MS = 300_000
 /** Names come from strangers: most domains remembered, and most web servers asked at once. */
-const MOST_REMEMBERED = 10_000
+const MOST_REMEMBERED = 1000
 const MOST_IN_FLIGHT = 50
 
 /** Whether a domain lists a certificate; the text says why not. */
