@@ -41,7 +41,12 @@ export interface SecuredStream extends PeerHeader {
   readonly features: Features
   /** Absent without TLS. */
   readonly verdict?: CertificateVerdict
+  /** DER, leaf first, as the peer showed it. Absent without TLS. */
+  readonly chain?: readonly Buffer[]
 }
+
+/** What the peer showed in the handshake, and what that is worth for the domain that was dialed. */
+export type ShownCertificate = Required<Pick<SecuredStream, 'verdict' | 'chain'>>
 
 export function headerOf({ local, remote, rules }: InitiateOptions): string {
   return writeStreamHeader({ from: local, to: remote, dialback: rules.dialback })
@@ -98,7 +103,7 @@ export async function secureStream(
  * Direct TLS (XEP-0368 §2): the handshake, and the verdict on the certificate, before anything is said. Rejects with a StreamEnd of kind
  * `tls` where another place may do better, of kind `certificate` where none will.
  */
-export async function encryptAtOnce(stream: XmlStream, options: InitiateOptions): Promise<CertificateVerdict> {
+export async function encryptAtOnce(stream: XmlStream, options: InitiateOptions): Promise<ShownCertificate> {
   try {
     return await encrypt(stream, options, ALPN_XMPP_SERVER)
   } catch (error) {
@@ -109,15 +114,15 @@ export async function encryptAtOnce(stream: XmlStream, options: InitiateOptions)
 /** Our header over TLS, the peer's, and its features. An offer of STARTTLS among them is not looked at: it has no place here. */
 export async function introduce(
   stream: XmlStream,
-  verdict: CertificateVerdict,
+  shown: ShownCertificate,
   options: InitiateOptions,
 ): Promise<SecuredStream> {
   const header = await openStream(stream, options)
   if (!header.hasFeatures) throw ended(stream, new StreamEnd('sasl', 'no-common-proof', 'no features after TLS'))
-  return { ...header, features: await nextFeatures(stream, options), verdict }
+  return { ...header, features: await nextFeatures(stream, options), ...shown }
 }
 
-async function encrypt(stream: XmlStream, options: InitiateOptions, alpn?: string): Promise<CertificateVerdict> {
+async function encrypt(stream: XmlStream, options: InitiateOptions, alpn?: string): Promise<ShownCertificate> {
   const { remote, rules, trace } = options
   trace.waitFor('TLS handshake')
   const servername = domainToAscii(remote)
@@ -128,15 +133,17 @@ async function encrypt(stream: XmlStream, options: InitiateOptions, alpn?: strin
   if (facts.alpn !== alpn && facts.alpn !== undefined)
     throw aborted(stream, new StreamEnd('tls', 'no-alpn', `the peer chose ${facts.alpn}`))
   stream.restart()
-  const verdict = options.judge(peerChain(stream.transport.tlsSocket!), remote)
+  const shown = peerChain(stream.transport.tlsSocket!)
+  const verdict = options.judge(shown, remote)
   trace.note('tls', { ...facts, servername })
-  trace.note('certificate', { verified: verdict.verified, defects: verdict.defects, chain: verdict.chain })
+  const { verified, defects, chain, matchedName, method } = verdict
+  trace.note('certificate', { verified, defects, chain, matchedName, method })
   if (!verdict.verified && rules.strict) {
     const text = verdict.defects.map(defect => defect.text).join('; ')
     stream.sendHeader(headerOf(options))
     throw failed(stream, new StreamEnd('certificate', verdict.defects[0]?.code ?? 'unverified', text))
   }
-  return verdict
+  return { verdict, chain: shown }
 }
 
 /**
@@ -170,7 +177,7 @@ export async function proveExternal(
   stream.restart()
   const header = await openStream(stream, options)
   const features = header.hasFeatures ? await nextFeatures(stream, options) : {}
-  return { ...header, features, ...(secured.verdict && { verdict: secured.verdict }) }
+  return { ...secured, ...header, features }
 }
 
 function checkHeader(stream: XmlStream, tag: StartTag, { remote, trace }: InitiateOptions): PeerHeader {

@@ -31,11 +31,19 @@ export class LocalDelivery implements Route {
   readonly #table: RouteTable
   readonly #answers: ServerAnswers
   readonly #route: (stanza: Stanza) => void
+  readonly #heard: (answer: Stanza) => void
 
-  constructor(table: RouteTable, answers: ServerAnswers, route: (stanza: Stanza) => void) {
+  /** `heard` is given every answer that is addressed to a domain itself. */
+  constructor(
+    table: RouteTable,
+    answers: ServerAnswers,
+    route: (stanza: Stanza) => void,
+    heard: (answer: Stanza) => void = () => {},
+  ) {
     this.#table = table
     this.#answers = answers
     this.#route = route
+    this.#heard = heard
   }
 
   deliver(stanza: Stanza, refused: Refused): Refusal | undefined {
@@ -92,7 +100,10 @@ export class LocalDelivery implements Route {
   }
 
   #answer(stanza: Stanza): Refusal | undefined {
-    if (stanza.type === 'result' || stanza.type === 'error') return undefined
+    if (stanza.type === 'result' || stanza.type === 'error') {
+      if (stanza.to!.local === '') this.#heard(stanza)
+      return undefined
+    }
     // An account that nobody uses now looks like one that does not exist (RFC 6121 §8.5.1).
     const to = stanza.to!
     const isThere = to.local === '' || !this.#table.resources(to)[Symbol.iterator]().next().done

@@ -3,10 +3,12 @@ import { AdminRefusal, type AdminRoutes } from '../admin/admin-socket.js'
 import type { Clock } from '../base/clock.js'
 import type { Log } from '../base/log.js'
 import type { Store } from '../store/store.js'
-import type { RouteRow, SessionRow } from './contract.js'
+import type { QueueRow, RouteRow, SessionRow } from './contract.js'
 import type { Federation } from './federation.js'
 import { permissionRoutes } from './permission-routes.js'
 import { StoredPermissions } from './permissions.js'
+import type { Prober } from './probe.js'
+import { probeRoutes } from './probe-routes.js'
 import { propertyRoutes } from './property-routes.js'
 import type { ServedDomains } from './served-domains.js'
 import type { Settings } from './settings.js'
@@ -19,6 +21,7 @@ export interface AdminRoutesOptions {
   readonly store: Store
   readonly settled: () => Promise<void>
   readonly domains: ServedDomains
+  readonly prober: Prober
   readonly clock: Clock
   readonly log: Log
 }
@@ -31,6 +34,7 @@ export function adminRoutes({
   store,
   settled,
   domains,
+  prober,
   clock,
   log,
 }: AdminRoutesOptions): AdminRoutes {
@@ -54,6 +58,8 @@ export function adminRoutes({
       log.info('session-closed-by-admin', { session: id })
     },
     'GET /routes': (): RouteRow[] => federation.table.rows().map(row => ({ ...row, since: row.since.toISOString() })),
+    'GET /queue': (): QueueRow[] => queueRows(federation),
+    ...probeRoutes(prober, domains, clock),
     ...propertyRoutes({ settings, properties: store.properties, log, settled }),
     ...permissionRoutes(
       new StoredPermissions(store.permissions, clock, entries => federation.permissions.replace(entries)),
@@ -99,6 +105,23 @@ function streamRows(federation: Federation, clock: Clock): SessionRow[] {
     }
   })
   return [...incoming, ...outgoing]
+}
+
+function queueRows(federation: Federation): QueueRow[] {
+  return federation.outgoing
+    .rows()
+    .filter(({ waiting, restMs }) => waiting > 0 || restMs > 0)
+    .map(row => ({
+      pair: `${row.local} → ${row.remote}`,
+      state: row.state,
+      waiting: row.waiting,
+      bytes: row.waitingBytes,
+      oldestMs: Math.round(row.oldestMs),
+      reason:
+        row.state === 'established' ? 'the peer reads too slowly' : row.lastFailure || 'the first attempt is under way',
+      nextTryMs: Math.round(row.restMs),
+      mends: row.state === 'established' ? 'their admin' : row.mends,
+    }))
 }
 
 function ximssRows(listener: XimssListener): SessionRow[] {

@@ -1,7 +1,9 @@
 import type { Clock } from '../base/clock.js'
 import type { Log } from '../base/log.js'
-import type { TlsPolicy } from '../negotiation/rules.js'
+import type { TraceStep } from '../base/trace.js'
+import type { Proof, TlsPolicy } from '../negotiation/rules.js'
 import type { PermissionDirection } from '../policy/permission.js'
+import type { Side } from '../stream/end-reason.js'
 import type { LoadResult } from './config.js'
 import type { Settings } from './settings.js'
 
@@ -21,6 +23,48 @@ export interface Service {
   stop(): Promise<void>
   /** Reads the settings file and the certificates again without dropping a connection. Rejects when they cannot be used; the old ones stay. */
   reload(): Promise<void>
+  /** Tries whether a remote domain can be reached, step by step. Before `start` only as far as no answer from there is needed. */
+  probe(request: ProbeRequest): Promise<ProbeReport>
+}
+
+/** What to try. */
+export interface ProbeRequest {
+  readonly remote: string
+  /** A served domain; the first one unless given. */
+  readonly local?: string | undefined
+  /** Hears each step when it is done. */
+  readonly onStep?: ((step: TraceStep) => void) | undefined
+}
+
+/** What came of a probe. */
+export interface ProbeReport {
+  readonly local: string
+  readonly remote: string
+  readonly outcome: 'works' | 'failed'
+  /** The step that failed, such as `certificate`; empty when all went well. */
+  readonly failed: string
+  /** Why, as the log says it. */
+  readonly reason: string
+  readonly words: string
+  readonly mends: Side
+  /** What that side can do; also what was left out of a probe that went well. */
+  readonly hint: string
+  /** How our domain was proven to the other side; empty when it was not. */
+  readonly proof: Proof | ''
+  /** Round trip of a ping in milliseconds; absent when no answer came or none was asked for. */
+  readonly pingMs?: number
+  readonly steps: readonly TraceStep[]
+}
+
+/** Answer of `POST /probes`, which takes `{remote, local}`. */
+export interface ProbeStarted {
+  readonly id: string
+}
+
+/** Answer of `GET /probes/ID?after=N`, which waits for news: the steps after the first N, and the report (without steps) once there is one. */
+export interface ProbeNews {
+  readonly steps: readonly TraceStep[]
+  readonly report?: Omit<ProbeReport, 'steps'>
 }
 
 export interface ServiceOptions {
@@ -73,6 +117,22 @@ export interface RouteRow {
   readonly via: string
   /** When it was published (ISO 8601). */
   readonly since: string
+}
+
+/** Answer of `GET /queue`: a list of these, one for each domain pair for which something waits or which rests after a failure. */
+export interface QueueRow {
+  /** `local → remote` */
+  readonly pair: string
+  readonly state: string
+  readonly waiting: number
+  readonly bytes: number
+  /** How long the oldest has been waiting, in milliseconds. */
+  readonly oldestMs: number
+  /** What it waits for, or the last failure. */
+  readonly reason: string
+  /** Milliseconds; 0: at once, or under way. */
+  readonly nextTryMs: number
+  readonly mends: Side | ''
 }
 
 /** Answer of `GET /users`: a list of these. `POST /users` takes `{jid, password}`, `PUT /users/JID` `{password}`, `DELETE /users/JID` nothing. */

@@ -2,11 +2,13 @@ import type { Clock } from '../base/clock.js'
 import type { Log } from '../base/log.js'
 import type { PermissionEntry } from '../policy/permission.js'
 import { LocalDelivery } from '../routing/local-delivery.js'
+import { OwnRequests } from '../routing/own-requests.js'
 import { RouteTable } from '../routing/route-table.js'
 import { Router } from '../routing/router.js'
 import { answerForServer } from '../routing/server-answers.js'
 import type { Connect } from '../session/connect.js'
 import type { SessionContext, SessionSettings } from '../session/context.js'
+import type { LeadsTo } from '../session/dns-evidence.js'
 import { IncomingSessions } from '../session/incoming-sessions.js'
 import { OutgoingSessions } from '../session/outgoing-sessions.js'
 import type { Jids } from '../stanza/jid.js'
@@ -27,6 +29,7 @@ export interface FederationOptions {
   readonly permissions: readonly PermissionEntry[]
   readonly connect: Connect
   readonly isRouted: (domain: string) => boolean
+  readonly leadsTo: LeadsTo
 }
 
 /** Everything between the routing table and the streams to other servers, put together. */
@@ -36,11 +39,14 @@ export class Federation {
   readonly router: Router
   readonly incoming: IncomingSessions
   readonly outgoing: OutgoingSessions
+  /** What this server asks others in its own name. */
+  readonly requests: OwnRequests
 
   constructor(options: FederationOptions) {
     const { clock, log, settings, sessionSettings, jids, domains, identity, dialbackSecret, connect, isRouted } =
       options
     this.table = new RouteTable(clock)
+    this.requests = new OwnRequests(clock)
     this.permissions = new PermissionGate({ clock, log, settings, entries: options.permissions })
     const context: SessionContext = {
       clock,
@@ -59,6 +65,8 @@ export class Federation {
       context,
       connect,
       isRouted,
+      leadsTo: options.leadsTo,
+      provenTogether: (one, other) => this.incoming.provenTogether(one, other),
       publish: (pair, route, proof, stream) => {
         log.info('route-published', { local: pair.local, remote: pair.remote, proof, stream: stream.tag })
         return this.table.addPair({ pair, route, proof, stream: stream.tag })
@@ -72,7 +80,12 @@ export class Federation {
     this.router = new Router({
       table: this.table,
       serves: domain => domains.serves(domain),
-      local: new LocalDelivery(this.table, answerForServer, stanza => this.router.route(stanza)),
+      local: new LocalDelivery(
+        this.table,
+        answerForServer,
+        stanza => this.router.route(stanza),
+        answer => this.requests.heard(answer),
+      ),
       remote: this.outgoing,
     })
   }

@@ -198,6 +198,12 @@ export const OPTIONS = Object.freeze({
     'new',
     'all that a stream may send before it has proven a pair',
   ),
+  'xmpp.server.limits.advertisement.disabled': option(
+    flag(),
+    false,
+    'new',
+    'do not tell other servers the largest stanza and the idle time (XEP-0478)',
+  ),
   'xmpp.server.limits.streams-per-address': option(
     integer(1, 10_000, 'streams'),
     20,

@@ -10,17 +10,20 @@ import { HostsFile } from '../dial/hosts-file.js'
 import { Resolver } from '../dial/resolver.js'
 import { readServer, systemServers } from '../dial/system-servers.js'
 import type { PermissionEntry } from '../policy/permission.js'
-import { networkConnect } from '../session/connect.js'
+import { type NetworkOptions, networkConnect } from '../session/connect.js'
+import { networkLeadsTo } from '../session/dns-evidence.js'
 import { domainToAscii, isOnionName } from '../stanza/domain.js'
 import { Jids } from '../stanza/jid.js'
 import { openStore, type Store } from '../store/store.js'
 import { adminRoutes } from './admin-routes.js'
 import { adminSocketPath, dataDirectory } from './config-paths.js'
-import type { CreateService, Service, ServiceEndpoints, ServiceOptions } from './contract.js'
+import type { CreateService, ProbeReport, ProbeRequest, Service, ServiceEndpoints, ServiceOptions } from './contract.js'
 import { Federation } from './federation.js'
 import { listening, place, portNumber } from './listening.js'
 import { isOwnListener } from './own-listeners.js'
 import { IMPORT_ROUTE } from './permission-routes.js'
+import { Prober } from './probe.js'
+import { probePair } from './probe-routes.js'
 import { ServedDomains } from './served-domains.js'
 import { listenersMovedBy, type ServerEndpoint, ServerListeners } from './server-listeners.js'
 import { sessionSettings } from './session-settings.js'
@@ -75,6 +78,8 @@ class ComityService implements Service {
   readonly #admin: AdminSocket
   readonly #listeners: ServerListeners
   readonly #ximss: XimssListener
+  readonly #prober: Prober
+  #isListening = false
   #ignoreChanges: (() => void) | undefined
   #changing: Promise<void> = Promise.resolve()
   #failedChange: Error | undefined
@@ -94,13 +99,13 @@ class ComityService implements Service {
       hosts: new HostsFile('/etc/hosts', clock),
     })
     const live = sessionSettings(settings)
-    const connect = networkConnect({
+    const network: NetworkOptions = {
       resolver: this.#resolver,
       settings: live,
       clock,
       overrides: () => this.#overrides(),
       isOwnListener: (address, port) => isOwnListener(this.#listeners.endpoints, address, port),
-    })
+    }
     this.#listeners = new ServerListeners({
       settings,
       accept: (socket, addresses, kind) => this.federation.incoming.accept(socket, addresses, kind),
@@ -115,12 +120,20 @@ class ComityService implements Service {
       identity,
       dialbackSecret,
       permissions,
-      connect,
+      connect: networkConnect(network),
+      leadsTo: networkLeadsTo(network),
       isRouted: domain =>
         this.#overrides()?.find(domainToAscii(domain)) !== undefined ||
         (isOnionName(domain) && live.proxy !== undefined),
     })
     this.#ximss = this.#newXimss()
+    this.#prober = new Prober({
+      federation: this.federation,
+      clock,
+      log,
+      jids: this.#jids,
+      isListening: () => this.#isListening,
+    })
     this.#admin = new AdminSocket({
       path: adminSocketPath(settings),
       longBodies: [IMPORT_ROUTE],
@@ -133,6 +146,7 @@ class ComityService implements Service {
         store: parts.store,
         settled: () => this.#settled(),
         domains: this.#domains,
+        prober: this.#prober,
         clock,
         log,
       }),
@@ -148,6 +162,7 @@ class ComityService implements Service {
     try {
       await this.#admin.open()
       const lines = [...(await this.#openServers()), ...(await this.#openXimss())]
+      this.#isListening = true
       this.#parts.identity.watch()
       this.#ignoreChanges = this.#settings.onChange(change => this.#changed(change))
       this.#log.info('service-started', { domains: this.#domains.list, version: VERSION })
@@ -199,6 +214,10 @@ class ComityService implements Service {
     this.#resolver.flush()
     this.federation.outgoing.reconsider()
     this.#log.info('service-reloaded')
+  }
+
+  async probe({ remote, local, onStep }: ProbeRequest): Promise<ProbeReport> {
+    return await this.#prober.run(probePair({ remote, local }, this.#domains.list), onStep)
   }
 
   async #openServers(): Promise<string[]> {

@@ -43,6 +43,9 @@ export function sessionSettings(settings: Settings): SessionSettings & NetworkSe
     get unauthenticatedBytes() {
       return settings.get('xmpp.server.limits.unauthenticated-bytes')
     },
+    get limitsHidden() {
+      return settings.get('xmpp.server.limits.advertisement.disabled')
+    },
     get streamsPerAddress() {
       return settings.get('xmpp.server.limits.streams-per-address')
     },

@@ -1,6 +1,5 @@
 import { Deadline } from '../base/deadline.js'
 import type { Trace } from '../base/trace.js'
-import type { CertificateVerdict } from '../negotiation/certificate/verdict.js'
 import {
   encryptAtOnce,
   headerOf,
@@ -10,6 +9,7 @@ import {
   type PeerHeader,
   proveExternal,
   type SecuredStream,
+  type ShownCertificate,
   secureStream,
 } from '../negotiation/initiate.js'
 import type { Proof, Rules } from '../negotiation/rules.js'
@@ -46,7 +46,7 @@ export interface AttemptHistory {
 /** A usable connection: with the peer's header, or with TLS at once and the verdict on its certificate. */
 type Opened = { readonly stream: XmlStream; readonly connectedAt: number } & (
   | { readonly header: PeerHeader }
-  | { readonly verdict: CertificateVerdict }
+  | { readonly shown: ShownCertificate }
 )
 
 /** From a domain to a stream that is as safe as the rules demand and has proven nothing yet. */
@@ -77,7 +77,7 @@ async function reachSince(options: AttemptOptions): Promise<readonly [OutgoingSt
         const how = initiate(options, deadline.signal)
         if (kind === 'starttls') return { stream, header: await openStream(stream, how), connectedAt }
         options.history.tlsBegun = true
-        return { stream, verdict: await encryptAtOnce(stream, how), connectedAt }
+        return { stream, shown: await encryptAtOnce(stream, how), connectedAt }
       } catch (error) {
         if (stream.open) stream.abort({ kind: 'deadline', detail: trace.waitingFor })
         // Whoever dialed takes the socket away at once; a stream error of ours leaves within this turn.
@@ -94,7 +94,7 @@ async function reachSince(options: AttemptOptions): Promise<readonly [OutgoingSt
     const secured =
       'header' in opened
         ? await secureStream(opened.stream, opened.header, how)
-        : await introduce(opened.stream, opened.verdict, how)
+        : await introduce(opened.stream, opened.shown, how)
     return [options.wrap(opened.stream, secured), opened.connectedAt]
   } catch (error) {
     // Still open: time is over, or a mistake of ours. Whatever else went wrong has closed it.
@@ -167,6 +167,7 @@ async function prove(
       stream.stream.close({ kind: 'sasl', detail: 'no-common-proof' })
       throw new StreamEnd('sasl', 'no-common-proof')
     }
+    trace.note('dialback', { asked: true })
     trace.waitFor('dialback answer')
     stream.listen()
     try {

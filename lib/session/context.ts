@@ -31,6 +31,8 @@ export interface SessionSettings {
   readonly backoffMaxMs: number
   readonly stanzaBytes: number
   readonly unauthenticatedBytes: number
+  /** Whether peers are not told our limits (XEP-0478). */
+  readonly limitsHidden: boolean
   readonly streamsPerAddress: number
   readonly unauthenticatedStreams: number
   readonly requireAuthzid: boolean

@@ -8,12 +8,15 @@ export function isProofAllowed(gate: Exclude<Gate, { refused: unknown }>, proof:
   return gate.proof === undefined || (gate.proof === 'dialback') === (proof === 'dialback')
 }
 
-/** Why a stream that we opened may not be used, or not any more, as policy stands now; `proof` when a pair has been proven on it. */
-export function unmetDemand(gate: Gate, { stream, secured }: OutgoingStream, proof?: Proof): EndReason | undefined {
+/**
+ * Why a stream that we opened may not be used for a remote domain, or not any more, as policy stands now; `proof` when a pair of that domain
+ * has been proven on it.
+ */
+export function unmetDemand(gate: Gate, stream: OutgoingStream, remote: string, proof?: Proof): EndReason | undefined {
   if ('refused' in gate) return gate.refused
   const { tls, strict } = gate.rules
-  const isPlain = stream.transport.tls === undefined
-  const isUnverified = strict && secured.verdict?.verified === false
+  const isPlain = stream.stream.transport.tls === undefined
+  const isUnverified = strict && stream.verdictFor(remote)?.verified === false
   const isWrongProof = proof !== undefined && !isProofAllowed(gate, proof)
   const isUnmet = (tls === 'required' && isPlain) || isUnverified || isWrongProof
   return isUnmet ? { kind: 'policy', detail: 'demand-not-met' } : undefined

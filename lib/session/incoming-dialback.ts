@@ -23,8 +23,13 @@ export type VerifyOutcome =
 export type Verify = (pair: DomainPair, streamId: string, key: string, signal: AbortSignal) => Promise<VerifyOutcome>
 
 const MOST_PENDING = 16
+/** Dialback requests that one stream may make in its life; 100 pairs need no more. */
+const MOST_REQUESTS = 500
+/** Refusals that are worth a line each; the rest is only for those who look closely. */
+const MOST_TOLD = 10
 const LONGEST_KEY = 512
 const LONGEST_ID = 255
+const LONGEST_ECHO = 1023
 
 interface Names {
   readonly from: string | undefined
@@ -38,6 +43,8 @@ export class IncomingDialback {
   readonly #host: IncomingHost
   readonly #verify: Verify
   readonly #pending = new Map<string, AbortController>()
+  #requests = 0
+  #refused = 0
 
   constructor(host: IncomingHost, verify: Verify) {
     this.#host = host
@@ -67,6 +74,8 @@ export class IncomingDialback {
 
   #result(element: DialbackElement): void {
     const { stream, context, pairs, encrypted } = this.#host
+    this.#requests++
+    if (this.#requests > MOST_REQUESTS) return stream.fail('policy-violation', 'too many dialback requests')
     const from = prepared(element.from)
     const to = prepared(element.to)
     if (from === undefined || to === undefined)
@@ -165,13 +174,21 @@ export class IncomingDialback {
     names: Names & { readonly id?: string | undefined },
     condition: DialbackCondition,
   ): void {
-    this.#host.log.info('s2s-in-dialback-refused', { step, from: names.from, to: names.to, condition })
-    this.#host.stream.send(writeDialbackError(step, { from: names.to, to: names.from, id: names.id }, condition))
+    this.#refused++
+    const level = this.#refused <= MOST_TOLD ? 'info' : 'debug'
+    const { from, to, id } = { from: shortened(names.from), to: shortened(names.to), id: shortened(names.id) }
+    this.#host.log[level]('s2s-in-dialback-refused', { step, from, to, condition })
+    this.#host.stream.send(writeDialbackError(step, { from: to, to: from, id }, condition))
   }
 }
 
 function prepared(name: string | undefined): string | undefined {
   return name === undefined ? undefined : prepareDomain(name)
+}
+
+/** What is too long to be a name is not sent back. */
+function shortened(text: string | undefined): string | undefined {
+  return text !== undefined && text.length <= LONGEST_ECHO ? text : undefined
 }
 
 function isKey(key: string): boolean {

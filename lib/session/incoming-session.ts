@@ -21,11 +21,14 @@ import { IncomingExternal } from './incoming-external.js'
 import { readIncomingHeader } from './incoming-header.js'
 import type { IncomingHost } from './incoming-host.js'
 import { IncomingStanzas } from './incoming-stanzas.js'
-import { limitsAfterProof, limitsBeforeProof } from './stream-limits.js'
+import { announcedLimits, limitsAfterProof, limitsBeforeProof } from './stream-limits.js'
 import { StreamWatch } from './stream-watch.js'
 
 /** Elements in namespaces that are not ours to know; more than that is no accident. */
 const MOST_UNKNOWN_ELEMENTS = 100
+
+/** Answers that wait for a peer that does not read, in bytes; above it the peer is not read from either. */
+const MOST_UNSENT_ANSWERS = 256 * 1024
 
 export interface IncomingSessionHooks {
   /** Has a key checked by the authoritative server (XEP-0220 §2.2). */
@@ -46,6 +49,8 @@ export interface IncomingRow {
   readonly tls: string
   readonly connectedMs: number
   readonly stanzas: number
+  /** Answers that the peer has not taken yet. */
+  readonly unsentBytes: number
 }
 
 /** The receiving entity's side of one server stream: header, features, STARTTLS, proofs, then stanzas of proven pairs only. */
@@ -93,11 +98,12 @@ export class IncomingSession implements IncomingHost {
       clock: context.clock,
       limits: limitsBeforeProof(context.settings),
       errorHeader: () => writeStreamHeader({ from: this.local, id: this.streamId }),
+      mostUnsent: MOST_UNSENT_ANSWERS,
     })
     this.#dialback = new IncomingDialback(this, hooks.verify)
     this.#external = new IncomingExternal(this)
     this.#stanzas = new IncomingStanzas(this)
-    this.#watch = new StreamWatch(this.stream, context.clock, context.settings)
+    this.#watch = new StreamWatch(this.stream, context.clock, () => context.settings.idleMs)
     this.#cancelInitialise = context.clock.after(context.settings.initialiseTimeoutMs, () => this.#initialiseTimeout())
     this.log.info('s2s-in-connected', { address: transport.addresses.remoteAddress })
     this.stream.listen({ token: token => this.#token(token), ended: reason => this.#ended(reason) })
@@ -176,6 +182,7 @@ export class IncomingSession implements IncomingHost {
       tls: this.stream.transport.tls?.protocol ?? '',
       connectedMs: this.context.clock.now() - this.#startedAt,
       stanzas: this.#stanzas.accepted,
+      unsentBytes: this.stream.transport.unsentBytes,
     }
   }
 
@@ -236,7 +243,8 @@ export class IncomingSession implements IncomingHost {
     } else {
       const features = this.#features(header.to, header.from, header.rules)
       if (features === undefined) return
-      this.stream.send(writeFeatures(features))
+      const limits = announcedLimits(this.context.settings)
+      this.stream.send(writeFeatures({ ...features, ...(limits && { limits }) }))
     }
     this.#state = 'open'
   }

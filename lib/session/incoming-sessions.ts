@@ -76,6 +76,13 @@ export class IncomingSessions {
     for (const session of this.#sessions.values()) session.reconsider()
   }
 
+  /** Whether one peer has proven both domains to us, on one stream that lives. */
+  provenTogether(one: string, other: string): boolean {
+    for (const { stream, pairs } of this.#sessions.values())
+      if (stream.open && pairs.hasRemote(one) && pairs.hasRemote(other)) return true
+    return false
+  }
+
   get size(): number {
     return this.#sessions.size
   }

@@ -88,7 +88,7 @@ export class KeyVerifier {
   /** Closes what was opened under rules that hold no longer. */
   reconsider(): void {
     for (const { pair, stream } of [...this.#spares.values()]) {
-      const reason = unmetDemand(this.#gate(pair), stream)
+      const reason = unmetDemand(this.#gate(pair), stream, pair.remote)
       if (reason !== undefined) stream.close(reason)
     }
   }
@@ -114,7 +114,7 @@ export class KeyVerifier {
       if ('refused' in gate) throw new StreamEnd(gate.refused.kind, gate.refused.detail)
       const stream = await reach(pair, gate.rules, trace, deadline.signal)
       stream.listen()
-      const unmet = unmetDemand(this.#gate(pair), stream)
+      const unmet = unmetDemand(this.#gate(pair), stream, pair.remote)
       if (unmet !== undefined) {
         stream.close(unmet)
         throw new StreamEnd(unmet.kind, unmet.detail)

@@ -4,7 +4,15 @@ import type { Proof } from '../negotiation/rules.js'
 import type { DomainPair } from '../stanza/domain-pair.js'
 import type { Congestion, Refusal, Refused, Route } from '../stanza/route.js'
 import type { Stanza } from '../stanza/stanza.js'
-import { consequenceOf, describeEnd, type EndReason, endReasonOf, refusalOf, StreamEnd } from '../stream/end-reason.js'
+import {
+  consequenceOf,
+  describeEnd,
+  type EndReason,
+  endReasonOf,
+  refusalOf,
+  type Side,
+  StreamEnd,
+} from '../stream/end-reason.js'
 import type { Backoff, Rest } from './backoff.js'
 import type { SessionContext } from './context.js'
 import type { Carried, OutgoingStream } from './outgoing-stream.js'
@@ -23,17 +31,20 @@ const MOVES: Readonly<Record<OutgoingState, readonly OutgoingState[]>> = {
 export interface Waiting {
   readonly stanza: Stanza
   readonly refused: Refused
+  /** When it was accepted, by the clock's `now`. */
+  readonly since: number
 }
 
 /** Bounces of one failed attempt are made in slices, so that a long queue does not hold up everybody else. */
 const REFUSED_PER_TURN = 200
 const MOST_TRACES = 5
+const TOO_LARGE: EndReason = { kind: 'size', detail: 'too-large' }
 
 /** One ended attempt, kept to be explained. */
 export interface AttemptRecord {
   readonly at: Date
   readonly outcome: string
-  readonly mends: string
+  readonly mends: Side
   readonly trace: Trace
 }
 
@@ -93,6 +104,12 @@ export class OutgoingSession implements Route, Carried {
     return this.#queue.bytes
   }
 
+  /** For how long the oldest of what waits has been waiting; 0 when nothing does. */
+  get oldestMs(): number {
+    const { first } = this.#queue
+    return first === undefined ? 0 : this.#context.clock.now() - first.since
+  }
+
   /** Nothing waits and nothing is connected or being connected: only history would be lost with it. */
   get spent(): boolean {
     return this.#queue.length === 0 && (this.#state === 'idle' || this.#state === 'resting')
@@ -108,6 +125,7 @@ export class OutgoingSession implements Route, Carried {
 
   deliver(stanza: Stanza, refused: Refused): Refusal | undefined {
     if (this.#stream !== undefined && this.#queue.length === 0 && !this.#stream.congested && this.#stream.usable) {
+      if (this.#stream.exceeds(stanza)) return refusalOf(TOO_LARGE)
       this.#stream.write(stanza, refused)
       return undefined
     }
@@ -117,7 +135,8 @@ export class OutgoingSession implements Route, Carried {
       const left = rest === undefined ? 0 : rest.until - this.#context.clock.now()
       if (rest !== undefined && left > this.#context.settings.initialiseTimeoutMs) return resting(rest.reason, left)
     }
-    if (!this.#queue.push({ stanza, refused })) return refusalOf({ kind: 'overload', detail: 'queue-full' })
+    if (!this.#queue.push({ stanza, refused, since: this.#context.clock.now() }))
+      return refusalOf({ kind: 'overload', detail: 'queue-full' })
     if (this.#state === 'idle' || this.#state === 'resting') this.#startWhenRested()
     return undefined
   }
@@ -196,7 +215,8 @@ export class OutgoingSession implements Route, Carried {
     const trace = this.#hooks.newTrace()
     try {
       const [stream, proof] = await this.#hooks.attempt(this.pair, trace, this.#aborter.signal)
-      if ((this.#state as OutgoingState) === 'closed') return stream.close({ kind: 'shutdown', detail: 'stopping' })
+      if ((this.#state as OutgoingState) === 'closed')
+        return stream.closeUnlessUsed({ kind: 'shutdown', detail: 'stopping' })
       const { end } = stream.stream
       // A peer that ends the stream together with its yes has refused us: without a rest it would be dialed without a pause.
       if (end !== undefined) throw new StreamEnd(end.kind, end.detail, end.text)
@@ -231,7 +251,10 @@ export class OutgoingSession implements Route, Carried {
     while (this.#stream?.usable === true && !this.#stream.congested) {
       const next = this.#queue.shift()
       if (next === undefined) return
-      this.#stream.write(next.stanza, next.refused)
+      if (this.#stream.exceeds(next.stanza)) {
+        this.#hooks.refused(1)
+        next.refused(next.stanza, refusalOf(TOO_LARGE))
+      } else this.#stream.write(next.stanza, next.refused)
     }
   }
 
@@ -253,7 +276,7 @@ export class OutgoingSession implements Route, Carried {
     this.#refuse(refusalOf(reason))
   }
 
-  #record(trace: Trace, outcome: string, mends: string): void {
+  #record(trace: Trace, outcome: string, mends: Side): void {
     this.attempts.push({ at: this.#context.clock.date(), outcome, mends, trace })
     if (this.attempts.length > MOST_TRACES) this.attempts.shift()
   }

@@ -15,11 +15,14 @@ import { Backoff } from './backoff.js'
 import type { Connect } from './connect.js'
 import type { SessionContext } from './context.js'
 import { unmetDemand } from './demands.js'
+import type { LeadsTo } from './dns-evidence.js'
 import type { VerifyOutcome } from './incoming-dialback.js'
 import { KeyVerifier } from './key-verifier.js'
+import { type OutgoingRow, rowOf } from './outgoing-row.js'
 import { OutgoingSession } from './outgoing-session.js'
 import { OutgoingStream } from './outgoing-stream.js'
 import { unreachableName } from './remote-name.js'
+import { extendStream } from './reuse.js'
 
 /** Pairs in use at once; names come from strangers. */
 const MOST_SESSIONS = 10_000
@@ -35,6 +38,9 @@ export interface OutgoingSessionsOptions {
   readonly connect: Connect
   /** Whether `dns.override`, a rule or the proxy leads to this domain, so that it need not be a usable public name. */
   readonly isRouted: (domain: string) => boolean
+  readonly leadsTo: LeadsTo
+  /** Whether one live incoming stream has proven both remote domains. */
+  readonly provenTogether: (one: string, other: string) => boolean
   readonly publish: (pair: DomainPair, route: Route, proof: Proof, stream: OutgoingStream) => () => void
   readonly random?: () => number
 }
@@ -46,21 +52,12 @@ export interface OutgoingCounters {
   refused: number
 }
 
-/** What an admin sees of one domain pair. */
-export interface OutgoingRow {
-  readonly id: string
-  readonly kind: 's2s-out'
-  readonly address: string
-  readonly local: string
-  readonly remote: string
-  readonly state: string
-  readonly proof: string
-  readonly tls: string
-  readonly waiting: number
-  readonly stanzas: number
-  readonly connectedMs: number
-  readonly lastFailure: string
-  readonly restMs: number
+/** What an attempt apart from all sessions is made with. */
+export interface ProbeAttempt {
+  readonly trace: Trace
+  readonly signal: AbortSignal
+  /** False: dialback is not asked for, as nobody here would confirm a key. */
+  readonly dialback: boolean
 }
 
 /** All outgoing sessions, by domain pair; also the way to the authoritative server of a domain. */
@@ -109,14 +106,20 @@ export class OutgoingSessions {
     return refusalOf(session)
   }
 
-  /** The pair's session, or why there can be none (first rows of the decision tree). */
-  #open(pair: DomainPair): OutgoingSession | EndReason {
+  /** Why there can be no attempt (first rows of the decision tree). */
+  #whyNone(pair: DomainPair): EndReason | undefined {
     if (this.#stopping.signal.aborted) return { kind: 'shutdown', detail: 'stopping' }
     const unreachable = unreachableName(pair.remote, this.#options.isRouted)
     if (unreachable !== undefined) return unreachable
     if (this.#context.domainState(pair.remote) === 'served') return { kind: 'address', detail: 'loop' }
     const gate = this.#context.gate(pair.local, pair.remote, 'outgoing')
-    if ('refused' in gate) return gate.refused
+    return 'refused' in gate ? gate.refused : undefined
+  }
+
+  /** The pair's session, or why there can be none. */
+  #open(pair: DomainPair): OutgoingSession | EndReason {
+    const reason = this.#whyNone(pair)
+    if (reason !== undefined) return reason
     if (this.#sessions.size >= KEPT_SESSIONS) this.#forgetOne()
     if (this.#sessions.size >= MOST_SESSIONS) return { kind: 'overload', detail: 'too-many-pairs' }
     const session = new OutgoingSession(pair, this.#context, this.#backoff, {
@@ -164,7 +167,31 @@ export class OutgoingSessions {
     }
   }
 
-  async #attempt(pair: DomainPair, trace: Trace, signal: AbortSignal): Promise<readonly [OutgoingStream, Proof]> {
+  /**
+   * One attempt apart from the pair's session and its rests, on a connection of its own, for whoever wants to watch. The stream carries
+   * nothing and is to be closed by the caller. Rejects as the attempts of sessions do.
+   */
+  async probe(pair: DomainPair, { trace, signal, dialback }: ProbeAttempt): Promise<readonly [OutgoingStream, Proof]> {
+    const reason = this.#whyNone(pair)
+    if (reason !== undefined) throw new StreamEnd(reason.kind, reason.detail, reason.text)
+    const either = AbortSignal.any([signal, this.#stopping.signal])
+    const proven = await this.#attempt(pair, trace, either, { isApart: true, dialback })
+    this.heardFrom(pair.remote)
+    return proven
+  }
+
+  /** Hands a stanza to a stream of a probe; it is counted like any other. */
+  writeApart(stream: OutgoingStream, stanza: Stanza, refused: Refused): void {
+    this.counters.accepted++
+    stream.write(stanza, refused)
+  }
+
+  async #attempt(
+    pair: DomainPair,
+    trace: Trace,
+    signal: AbortSignal,
+    { isApart = false, dialback = true } = {},
+  ): Promise<readonly [OutgoingStream, Proof]> {
     const free = await this.#turn(signal)
     const { clock, settings } = this.#context
     const total = settings.resolutionTimeoutMs + settings.initialiseTimeoutMs
@@ -172,14 +199,33 @@ export class OutgoingSessions {
     try {
       const gate = this.#context.gate(pair.local, pair.remote, 'outgoing')
       if ('refused' in gate) throw new StreamEnd(gate.refused.kind, gate.refused.detail, gate.refused.text)
-      trace.note('rules', { ...gate.rules })
-      const spare = this.#verifier.takeSpare(pair)
+      const rules = dialback ? gate.rules : { ...gate.rules, dialback }
+      trace.note('rules', { ...rules })
+      const spare = isApart ? undefined : this.#verifier.takeSpare(pair)
       if (spare !== undefined) trace.note('reuse', { stream: spare.tag })
-      const proven = await attempt(this.#attemptOptions(pair, gate.rules, trace, deadline.signal), spare)
+      const extended =
+        spare !== undefined || isApart
+          ? undefined
+          : await extendStream({
+              context: this.#context,
+              pair,
+              rules,
+              demanded: gate.proof,
+              streams: this.#streams,
+              leadsTo: this.#options.leadsTo,
+              provenTogether: this.#options.provenTogether,
+              trace,
+              signal: deadline.signal,
+            })
+      const proven: readonly [OutgoingStream, Proof] =
+        extended === undefined
+          ? await attempt(this.#attemptOptions(pair, rules, trace, deadline.signal), spare)
+          : [extended, 'dialback']
       const now = this.#context.gate(pair.local, pair.remote, 'outgoing')
-      const unmet = unmetDemand(now, ...proven)
+      const [stream, proof] = proven
+      const unmet = unmetDemand(now, stream, pair.remote, proof)
       if (unmet !== undefined) {
-        proven[0].stream.fail('policy-violation')
+        if (stream.pairs.size === 0) stream.stream.fail('policy-violation')
         throw new StreamEnd(unmet.kind, unmet.detail, unmet.text)
       }
       return proven
@@ -266,7 +312,7 @@ export class OutgoingSessions {
       }
       const { stream } = session
       session.close(reason)
-      stream?.close(reason)
+      stream?.release(session.pair, reason)
       this.#sessions.delete(session.pair.key)
     }
   }
@@ -274,7 +320,7 @@ export class OutgoingSessions {
   #noLongerAllowed({ pair, stream, proof }: OutgoingSession): EndReason | undefined {
     if (this.#context.domainState(pair.local) !== 'served') return { kind: 'policy', detail: 'domain-removed' }
     const gate = this.#context.gate(pair.local, pair.remote, 'outgoing')
-    if (stream !== undefined) return unmetDemand(gate, stream, proof)
+    if (stream !== undefined) return unmetDemand(gate, stream, pair.remote, proof)
     return 'refused' in gate ? gate.refused : undefined
   }
 
@@ -298,26 +344,7 @@ export class OutgoingSessions {
 
   rows(): OutgoingRow[] {
     const now = this.#context.clock.now()
-    return [...this.#sessions.values()].map(session => {
-      const stream = session.stream
-      const transport = stream?.stream.transport
-      const rest = session.rest
-      return {
-        id: stream?.tag ?? '',
-        kind: 's2s-out',
-        address: transport?.addresses.remoteAddress ?? '',
-        local: session.pair.local,
-        remote: session.pair.remote,
-        state: session.state,
-        proof: session.proof ?? '',
-        tls: transport?.tls?.protocol ?? '',
-        waiting: session.waiting,
-        stanzas: stream?.sent ?? 0,
-        connectedMs: stream === undefined ? 0 : stream.connectedMs,
-        lastFailure: session.attempts.filter(({ outcome }) => !outcome.startsWith('established')).at(-1)?.outcome ?? '',
-        restMs: rest === undefined ? 0 : Math.max(0, rest.until - now),
-      }
-    })
+    return [...this.#sessions.values()].map(session => rowOf(session, now))
   }
 
   /** Ends one stream in order, by its tag; false when there is none. */

@@ -1,4 +1,5 @@
 import type { Log } from '../base/log.js'
+import type { CertificateVerdict } from '../negotiation/certificate/verdict.js'
 import { type DialbackElement, readDialback, writeDialbackRequest } from '../negotiation/dialback/element.js'
 import { dialbackKey } from '../negotiation/dialback/key.js'
 import type { SecuredStream } from '../negotiation/initiate.js'
@@ -11,10 +12,10 @@ import { describeEnd, type EndReason, refusalOf, StreamEnd } from '../stream/end
 import type { StreamToken, XmlStream } from '../stream/xml-stream.js'
 import { toElement } from '../xml/element.js'
 import { NS_DIALBACK, NS_SASL, NS_SERVER, NS_STREAMS, NS_TLS } from '../xml/namespaces.js'
-import { AuthorizedPairs } from './authorized-pairs.js'
+import { AuthorizedPairs, MOST_PAIRS } from './authorized-pairs.js'
 import type { SessionContext } from './context.js'
 import type { VerifyOutcome } from './incoming-dialback.js'
-import { limitsAfterProof } from './stream-limits.js'
+import { idleTime, limitsAfterProof } from './stream-limits.js'
 import { StreamWatch } from './stream-watch.js'
 
 /** Unsent bytes above which producers are asked to wait, and below which they go on. */
@@ -23,6 +24,8 @@ const RELIEVED_BYTES = CONGESTED_BYTES / 2
 const MOST_UNKNOWN_ELEMENTS = 100
 /** Questions that nobody waits for any more, whose answers may still come. */
 const MOST_ABANDONED = 1000
+/** Pairs that the peer would not take; more than that, and it is asked for none any more. */
+const MOST_DECLINED = 1000
 
 interface Question<T> {
   resolve(answer: T): void
@@ -68,6 +71,7 @@ export class OutgoingStream implements Congestion {
   readonly #results = new Map<string, Question<void>>()
   readonly #verifies = new Map<string, Question<VerifyOutcome>>()
   readonly #abandoned = new Set<string>()
+  readonly #declined = new Set<string>()
   readonly #relief = new Set<() => void>()
   readonly #startedAt: number
   readonly #finish: () => void
@@ -94,7 +98,9 @@ export class OutgoingStream implements Congestion {
     this.#context = context
     this.#hooks = hooks
     this.#startedAt = context.clock.now()
-    this.#watch = new StreamWatch(stream, context.clock, context.settings)
+    this.#watch = new StreamWatch(stream, context.clock, () =>
+      idleTime(context.settings.idleMs, this.secured.features.limits),
+    )
     let finish = (): void => {}
     this.finished = new Promise(resolve => {
       finish = resolve
@@ -132,6 +138,38 @@ export class OutgoingStream implements Congestion {
     this.#watch.start()
   }
 
+  /** Takes a pair off the stream, which ends with its last one. */
+  release(pair: DomainPair, reason: EndReason): void {
+    this.pairs.remove(pair)
+    this.#carried.delete(pair.key)
+    this.closeUnlessUsed(reason)
+  }
+
+  /** Closes it when it carries nothing, on behalf of a pair that will not use it. */
+  closeUnlessUsed(reason: EndReason): void {
+    if (this.pairs.size === 0) this.close(reason)
+  }
+
+  /** Whether no further pair may be asked for. */
+  get full(): boolean {
+    return this.pairs.size + this.#results.size >= MOST_PAIRS || this.#declined.size >= MOST_DECLINED
+  }
+
+  hasDeclined(pair: DomainPair): boolean {
+    return this.#declined.has(pair.key)
+  }
+
+  /** Remembers that the peer was asked for the pair and did not prove it. */
+  decline(pair: DomainPair): void {
+    this.#declined.add(pair.key)
+  }
+
+  /** What the peer's certificate is worth for a domain; undefined without TLS. */
+  verdictFor(domain: string): CertificateVerdict | undefined {
+    const { verdict, chain } = this.secured
+    return domain === this.remote || chain === undefined ? verdict : this.#context.judge(chain, domain)
+  }
+
   /** Proves a pair by Server Dialback (XEP-0220 §2.1). Rejects with a StreamEnd, or with the signal's reason. */
   requestPair(pair: DomainPair, signal: AbortSignal): Promise<void> {
     const [secret] = this.#context.dialbackSecrets()
@@ -152,7 +190,13 @@ export class OutgoingStream implements Congestion {
     })
   }
 
-  /** Hands a stanza to the stream. It is answered with an error when its fate can no longer be known. */
+  /** Whether the peer has said that it would not take a stanza of this size (XEP-0478 §3.3). */
+  exceeds(stanza: Stanza): boolean {
+    const { maxBytes } = this.secured.features.limits ?? {}
+    return maxBytes !== undefined && stanza.size > maxBytes
+  }
+
+  /** Hands a stanza to the stream, which must not exceed it. It is answered with an error when its fate can no longer be known. */
   write(stanza: Stanza, refused: Refused): void {
     this.stream.send(stanza.serialize())
     this.sent++
@@ -236,16 +280,20 @@ export class OutgoingStream implements Congestion {
         return this.stream.fail('not-authorized', 'this stream carries stanzas in one direction only')
       case NS_STREAMS:
         // Features that come late change nothing.
-        if (token.tag.name !== 'features') this.stream.fail('invalid-xml', `unknown <${token.tag.name}>`)
-        return
+        if (token.tag.name !== 'features') return this.stream.fail('invalid-xml', `unknown <${token.tag.name}>`)
+        return this.#unknown()
       case NS_SASL:
       case NS_TLS:
         return this.stream.fail('unsupported-stanza-type', 'not expected at this point')
       default:
-        this.#unknownElements++
-        if (this.#unknownElements > MOST_UNKNOWN_ELEMENTS)
-          this.stream.fail('policy-violation', 'too many unknown elements')
+        return this.#unknown()
     }
+  }
+
+  /** Passed over, but not for ever. */
+  #unknown(): void {
+    this.#unknownElements++
+    if (this.#unknownElements > MOST_UNKNOWN_ELEMENTS) this.stream.fail('policy-violation', 'too many unknown elements')
   }
 
   /** An answer must fit a question asked on this very stream, by both names and the id (CVE-2012-3525 and its kin). */

@@ -1,3 +1,4 @@
+import type { StreamLimits } from '../negotiation/features.js'
 import type { TokenizerLimits } from '../xml/token.js'
 import type { SessionSettings } from './context.js'
 
@@ -34,4 +35,22 @@ export function limitsAfterProof({ stanzaBytes }: SessionSettings): TokenizerLim
     elements: 16_384,
     streamElements: Number.POSITIVE_INFINITY,
   }
+}
+
+/** What we tell a peer of the limits on what it sends; undefined when nothing is told (XEP-0478 §3.1). */
+export function announcedLimits({ limitsHidden, stanzaBytes, idleMs }: SessionSettings): StreamLimits | undefined {
+  if (limitsHidden) return undefined
+  // That it is never closed is said by saying nothing.
+  const idleSeconds = Math.floor(idleMs / 1000)
+  return { maxBytes: stanzaBytes, ...(Number.isFinite(idleSeconds) && idleSeconds > 0 && { idleSeconds }) }
+}
+
+/** How long before a peer's idle time is over we close ourselves, at most; in milliseconds. */
+const IDLE_MARGIN_MS = 5000
+
+/** When a stream counts as idle: our own time, or shortly before that of the peer, so that the two closes do not cross. */
+export function idleTime(ownMs: number, { idleSeconds }: StreamLimits = {}): number {
+  if (idleSeconds === undefined) return ownMs
+  const theirsMs = idleSeconds * 1000
+  return Math.min(ownMs, theirsMs - Math.min(IDLE_MARGIN_MS, theirsMs / 4))
 }

@@ -1,8 +1,7 @@
 import type { Clock } from '../base/clock.js'
 import type { XmlStream } from '../stream/xml-stream.js'
-import type { SessionSettings } from './context.js'
 
-/** How often a living stream is looked at, in milliseconds; idle and stuck streams are seen this late at most. */
+/** How often a living stream is looked at, in milliseconds; a stuck stream, or one whose idle time was shortened, is seen this late at most. */
 const LOOK_MS = 15_000
 /** One element begun must be finished within this time. */
 const ELEMENT_MS = 60_000
@@ -11,15 +10,16 @@ const ELEMENT_MS = 60_000
 export class StreamWatch {
   readonly #stream: XmlStream
   readonly #clock: Clock
-  readonly #settings: SessionSettings
+  readonly #idleMs: () => number
   #cancel: (() => void) | undefined
   #touchedAt: number
   #partialSince: number | undefined
 
-  constructor(stream: XmlStream, clock: Clock, settings: SessionSettings) {
+  /** `idleMs` is asked at each look: what it says may change while the stream lives. */
+  constructor(stream: XmlStream, clock: Clock, idleMs: () => number) {
     this.#stream = stream
     this.#clock = clock
-    this.#settings = settings
+    this.#idleMs = idleMs
     this.#touchedAt = clock.now()
   }
 
@@ -28,7 +28,9 @@ export class StreamWatch {
   }
 
   start(): void {
-    if (this.#cancel === undefined) this.#arm()
+    if (this.#cancel !== undefined) return
+    this.touched()
+    this.#arm()
   }
 
   stop(): void {
@@ -46,12 +48,13 @@ export class StreamWatch {
   }
 
   #arm(): void {
-    this.#cancel = this.#clock.after(Math.min(LOOK_MS, this.#settings.idleMs), () => this.#look())
+    const left = this.#touchedAt + this.#idleMs() - this.#clock.now()
+    this.#cancel = this.#clock.after(Math.max(1, Math.min(LOOK_MS, left)), () => this.#look())
   }
 
   #look(): void {
     const now = this.#clock.now()
-    if (now - this.#touchedAt >= this.#settings.idleMs) {
+    if (now - this.#touchedAt >= this.#idleMs()) {
       return this.#stream.close({ kind: 'idle', detail: 'no stanza for the idle time' })
     }
     if (this.#stream.bufferedBytes === 0 || this.#stream.held) this.#partialSince = undefined

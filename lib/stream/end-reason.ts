@@ -1,7 +1,9 @@
 import type { Refusal } from '../stanza/route.js'
 
 /** Who has to act so that it works the next time. */
-export type Side = 'sender' | 'us' | 'our admin' | 'their admin' | 'their DNS' | 'network' | 'nobody'
+export const SIDES = ['sender', 'us', 'our admin', 'their admin', 'their DNS', 'network', 'nobody'] as const
+
+export type Side = (typeof SIDES)[number]
 
 export type EndKind =
   | 'address'
@@ -15,6 +17,7 @@ export type EndKind =
   | 'dialback'
   | 'deadline'
   | 'overload'
+  | 'size'
   | 'cut'
   | 'idle'
   | 'admin'
@@ -183,6 +186,10 @@ const ROWS: Readonly<Record<EndKind, Readonly<Record<string, Row>>>> = {
   deadline: { '*': [TIMEOUT, 'wait', 'their admin', 'domain', 'the remote server did not answer in time'] },
   overload: {
     '*': ['resource-constraint', 'wait', 'our admin', 'nothing', 'too much is waiting for the remote server'],
+  },
+  size: {
+    // XEP-0478 §3.3: the policy is not ours, so nothing says that it is.
+    '*': ['policy-violation', 'modify', 'sender', 'nothing', 'the stanza is larger than the remote server accepts'],
   },
   cut: {
     '*': [TIMEOUT, 'wait', 'network', 'nothing', 'the connection was cut; whether the stanza arrived is not known'],

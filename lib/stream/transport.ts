@@ -243,8 +243,8 @@ function wrap(raw: Duplex, options: StartTlsOptions): tls.TLSSocket {
   })
 }
 
-/** Node has the name on the socket; its type declarations say so only for the connecting side. */
-function serverNameOf(socket: tls.TLSSocket): string | undefined {
+/** The name a TLS client asked for. Node has it on the socket; its type declarations say so only for the connecting side. */
+export function serverNameOf(socket: tls.TLSSocket): string | undefined {
   const name: unknown = Reflect.get(socket, 'servername')
   return typeof name === 'string' && name !== '' ? name : undefined
 }

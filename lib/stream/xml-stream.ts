@@ -24,6 +24,8 @@ export interface XmlStreamOptions {
   readonly limits: TokenizerLimits
   /** The header that precedes a stream error when ours has not been sent yet (RFC 6120 §4.9.1.2). */
   readonly errorHeader: () => string
+  /** Unsent bytes above which nothing more is read: whoever does not take the answers may ask no further questions. */
+  readonly mostUnsent?: number
 }
 
 /** Milliseconds that the peer's footer is waited for after an error, and after a clean close (RFC 6120 §4.4). */
@@ -38,7 +40,9 @@ export class XmlStream {
   #limits: TokenizerLimits
   readonly #tokenizer: Tokenizer
   #listener: StreamListener | undefined
+  readonly #mostUnsent: number
   #held = false
+  #choked = false
   #headerSent = false
   #footerSent = false
   /** Set when closing has begun on either side: nothing more is read into the owner. */
@@ -46,7 +50,11 @@ export class XmlStream {
   #ended: EndReason | undefined
   #cancelFooterWait: (() => void) | undefined
 
-  constructor(transport: Transport, { clock, limits, errorHeader }: XmlStreamOptions) {
+  constructor(
+    transport: Transport,
+    { clock, limits, errorHeader, mostUnsent = Number.POSITIVE_INFINITY }: XmlStreamOptions,
+  ) {
+    this.#mostUnsent = mostUnsent
     this.transport = transport
     this.#clock = clock
     this.#limits = limits
@@ -57,7 +65,10 @@ export class XmlStream {
         this.#tokenizer.write(chunk)
         this.#pump()
       },
-      confirmed: written => this.#listener?.confirmed?.(written),
+      confirmed: written => {
+        this.#listener?.confirmed?.(written)
+        if (this.#choked) this.#breathe()
+      },
       ended: error => this.#transportEnded(error),
     })
   }
@@ -109,7 +120,7 @@ export class XmlStream {
   release(): void {
     if (!this.#held) return
     this.#held = false
-    if (this.#ended !== undefined) return
+    if (this.#ended !== undefined || this.#choked) return
     this.transport.resume()
     this.#pump()
   }
@@ -184,14 +195,28 @@ export class XmlStream {
     this.transport.write(STREAM_FOOTER)
     this.#footerSent = true
     this.#held = false
+    this.#choked = false
     this.transport.resume()
     this.#cancelFooterWait = this.#clock.after(waitMs, () => this.transport.destroy())
     // What the peer sends now only matters for its footer; an input that can no longer be read ends the wait.
     this.#pump()
   }
 
+  #breathe(): void {
+    if (this.transport.unsentBytes > this.#mostUnsent / 2 && this.#closing === undefined) return
+    this.#choked = false
+    if (this.#held || this.#ended !== undefined) return
+    this.transport.resume()
+    this.#pump()
+  }
+
   #pump(): void {
-    while (!this.#held && this.#ended === undefined) {
+    while (!this.#held && !this.#choked && this.#ended === undefined) {
+      if (this.#closing === undefined && this.transport.unsentBytes > this.#mostUnsent) {
+        this.#choked = true
+        this.transport.pause()
+        return
+      }
       if (this.#listener === undefined && this.#closing === undefined) return
       const token = this.#tokenizer.next()
       if (token === undefined) return

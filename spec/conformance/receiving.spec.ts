@@ -9,6 +9,9 @@ const request = (from: string, to = 'here.example', key = KEY): string =>
 const answer = (from: string, type: string, to = 'here.example'): string =>
   `<db:result xmlns:db='jabber:server:dialback' from='${to}' to='${from}' type='${type}'`
 
+const LIMITS =
+  "<limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>262144</max-bytes><idle-seconds>1800</idle-seconds></limits>"
+
 describe('the receiving side', () => {
   const authority = new TestAuthority()
   let server: WireServer
@@ -43,7 +46,7 @@ describe('the receiving side', () => {
         const peer = server.peer()
         await peer.say(header())
         await peer.hears('<stream:features>')
-        expect(await peer.hears('</stream:features>')).to.equal(`${expected}</stream:features>`)
+        expect(await peer.hears('</stream:features>')).to.equal(`${expected}${LIMITS}</stream:features>`)
       })
     }
 

@@ -81,10 +81,11 @@ describe('the program, as people run it', () => {
     const service = run(['start', ...settings()])
     await service.outputs(/^comity ready/m)
     const lines = service.output.trimEnd().split('\n')
-    expect(lines).to.have.length(3)
+    expect(lines).to.have.length(4)
     expect(lines[0]).to.match(/^listening for servers on 127\.0\.0\.1:\d+ \(STARTTLS\)$/)
-    expect(lines[1]).to.match(/^listening for XIMSS on 127\.0\.0\.1:\d+$/)
-    expect(lines[2]).to.match(/^comity ready: localhost; 2 listeners; data in .*; process \d+$/)
+    expect(lines[1]).to.match(/^listening for servers on 127\.0\.0\.1:\d+ \(Direct TLS\)$/)
+    expect(lines[2]).to.match(/^listening for XIMSS on 127\.0\.0\.1:\d+$/)
+    expect(lines[3]).to.match(/^comity ready: localhost; 3 listeners; data in .*; process \d+$/)
     expect(service.errors).to.include('certificate-self-signed').and.include('"domain":"localhost"')
 
     expect(await run(['user', 'add', 'olga@localhost', ...settings()], PASSWORD).end).to.deep.equal({

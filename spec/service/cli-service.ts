@@ -19,6 +19,7 @@ const createService: CreateService = async ({ settings }) => {
       process.stdout.write('reloaded\n')
       throw new Error('log.level: wrong')
     },
+    probe: () => Promise.reject(new Error('not in this service')),
   }
 }
 

@@ -23,6 +23,7 @@ const FOLLOWED: readonly (readonly [
   ['backoffMaxMs', 'xmpp.server.backoff.max', '10s', 10_000],
   ['stanzaBytes', 'xmpp.server.limits.stanza-bytes', 20_000, 20_000],
   ['unauthenticatedBytes', 'xmpp.server.limits.unauthenticated-bytes', 30_000, 30_000],
+  ['limitsHidden', 'xmpp.server.limits.advertisement.disabled', true, true],
   ['streamsPerAddress', 'xmpp.server.limits.streams-per-address', 11, 11],
   ['unauthenticatedStreams', 'xmpp.server.limits.unauthenticated-streams', 12, 12],
   ['requireAuthzid', 'xmpp.auth.external.server.require-authzid', true, true],

@@ -9,6 +9,7 @@ import { RouteTable } from '../../lib/routing/route-table.js'
 import { Router } from '../../lib/routing/router.js'
 import type { Connect } from '../../lib/session/connect.js'
 import type { Credentials, Direction, Gate, SessionContext, SessionSettings } from '../../lib/session/context.js'
+import type { LeadsTo } from '../../lib/session/dns-evidence.js'
 import { IncomingSessions } from '../../lib/session/incoming-sessions.js'
 import { OutgoingSessions } from '../../lib/session/outgoing-sessions.js'
 import type { DomainPair } from '../../lib/stanza/domain-pair.js'
@@ -73,6 +74,7 @@ export const memorySettings: SessionSettings = {
   backoffMaxMs: 300_000,
   stanzaBytes: 262_144,
   unauthenticatedBytes: 65_536,
+  limitsHidden: false,
   streamsPerAddress: 20,
   unauthenticatedStreams: 1000,
   requireAuthzid: false,
@@ -92,6 +94,8 @@ export interface MemoryFederationOptions {
   readonly settings?: Partial<SessionSettings>
   readonly log?: Log
   readonly secret?: string
+  /** What DNS says of a domain; nothing by itself. */
+  readonly leadsTo?: LeadsTo
   readonly gate?: (local: string, remote: string, direction: Direction) => Gate
 }
 
@@ -151,6 +155,8 @@ export class MemoryFederation {
       context: this.context,
       connect: network.dial,
       isRouted: () => false,
+      leadsTo: options.leadsTo ?? (() => Promise.resolve(false)),
+      provenTogether: (one, other) => this.incoming.provenTogether(one, other),
       publish: (pair, route, proof, stream) => {
         this.proven.push({ pair, proof, direction: 'outgoing' })
         return this.table.addPair({ pair, route, proof, stream: stream.tag })

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { type SecureContext, TLSSocket } from 'node:tls'
 import type { Clock } from '../../base/clock.js'
 import { WriteBatch } from '../../base/write-batch.js'
+import { serverNameOf } from '../../stream/transport.js'
 
 /** Bounds of what waits for a client to read it, and of waiting for it to go. */
 export interface OutputLimits {
@@ -63,7 +64,7 @@ export class Connection {
 
   /** The name asked for in the TLS handshake. */
   get serverName(): string | undefined {
-    return (this.#socket instanceof TLSSocket && readServerName(this.#socket)) || undefined
+    return this.#socket instanceof TLSSocket ? serverNameOf(this.#socket) : undefined
   }
 
   get loopback(): boolean {
@@ -177,10 +178,4 @@ export class Connection {
     this.#socket.destroy()
     this.#events.closed(this.#reason)
   }
-}
-
-/** Node has the name on the socket; its type declarations say so only for the connecting side. */
-function readServerName(socket: TLSSocket): string | undefined {
-  const name: unknown = Reflect.get(socket, 'servername')
-  return typeof name === 'string' ? name : undefined
 }

@@ -109,41 +109,59 @@ export function judgeCertificate(
   input: VerdictInput,
   parse: Parse = parseCertificate,
 ): CertificateVerdict {
-  const { anchors, domain, extraNames = [], through, now } = input
-  if (chain.length === 0) return refuse('no certificate was shown')
+  return judgeChain(chain, input, parse)(input.domain, input.extraNames)
+}
+
+/** The verdict of a chain that has been judged, for one domain; costs no more than comparing names. */
+type ForDomain = (domain: string, extraNames?: readonly string[]) => CertificateVerdict
+
+/** Everything about a chain that does not depend on the domain: a peer may claim many domains on one connection. */
+function judgeChain(
+  chain: readonly Buffer[],
+  { anchors, through, now }: Pick<VerdictInput, 'anchors' | 'through' | 'now'>,
+  parse: Parse,
+): ForDomain {
+  if (chain.length === 0) return () => refuse('no certificate was shown')
   const tooLarge = whyTooLarge(chain)
-  if (tooLarge !== undefined) return refuse(tooLarge)
+  if (tooLarge !== undefined) return () => refuse(tooLarge)
 
   const { leaf, read, defects: unreadable } = parseAll(chain, parse)
   const facts = read.map(certificate => certificate.facts)
-  if (!leaf) return { verified: false, defects: unreadable, chain: facts, path: [], method: 'pkix' }
+  if (!leaf) return () => ({ verified: false, defects: unreadable, chain: facts, path: [], method: 'pkix' })
 
   const checks = new Checks()
   const best = bestPath(buildPaths(leaf, read, anchors, checks), path => [
     ...pathDefects(path, checks, now),
     ...(through && !path.certificates.slice(1).some(through) ? [WRONG_WAY] : []),
   ])
-  const matchedName = matchingName(leaf.facts, domain, extraNames)
-  const defects = distinct([
-    ...unreadable,
-    ...leafDefects(leaf, now),
-    ...nameDefects(leaf.facts, domain, matchedName),
-    ...best.defects,
-  ])
-  return {
-    verified: defects.length === 0,
-    defects,
-    leaf: leaf.facts,
-    chain: facts,
-    path: best.path.certificates.map(certificate => certificate.facts),
-    ...(matchedName === undefined ? {} : { matchedName }),
-    method: 'pkix',
+  const ofLeaf = leafDefects(leaf, now)
+  const path = best.path.certificates.map(certificate => certificate.facts)
+  return (domain, extraNames = []) => {
+    const matchedName = matchingName(leaf.facts, domain, extraNames)
+    const defects = distinct([
+      ...unreadable,
+      ...ofLeaf,
+      ...nameDefects(leaf.facts, domain, matchedName),
+      ...best.defects,
+    ])
+    return {
+      verified: defects.length === 0,
+      defects,
+      leaf: leaf.facts,
+      chain: facts,
+      path,
+      ...(matchedName === undefined ? {} : { matchedName }),
+      method: 'pkix',
+    }
   }
 }
 
 /** Most parsed certificates a judge remembers, and the size in bytes up to which it remembers one. */
 const MOST_REMEMBERED = 1000
 const MOST_REMEMBERED_BYTES = 8192
+
+/** How long what was found out about a chain is used for further domains of the same connection. */
+const FRESH_MS = 60_000
 
 /** See `VerdictInput`. */
 export type JudgeOptions = Partial<Pick<VerdictInput, 'anchors' | 'extraNames' | 'through'>>
@@ -153,6 +171,8 @@ export class CertificateJudge {
   readonly #anchors: TrustAnchors
   readonly #clock: Clock
   readonly #parsed = new Map<string, Certificate>()
+  /** By the chain object that a connection keeps, so that it goes with the connection. */
+  readonly #judged = new WeakMap<readonly Buffer[], { readonly at: number; readonly verdict: ForDomain }>()
 
   constructor({ anchors, clock }: { anchors: TrustAnchors; clock: Clock }) {
     this.#anchors = anchors
@@ -163,9 +183,24 @@ export class CertificateJudge {
   judge(
     chain: readonly Buffer[],
     domain: string,
-    { anchors = this.#anchors, ...options }: JudgeOptions = {},
+    { anchors, through, extraNames }: JudgeOptions = {},
   ): CertificateVerdict {
-    return judgeCertificate(chain, { anchors, domain, ...options, now: this.#clock.date() }, der => this.#parse(der))
+    const parse = (der: Buffer): Certificate => this.#parse(der)
+    const now = this.#clock.date()
+    if (anchors !== undefined || through !== undefined) {
+      return judgeChain(
+        chain,
+        { anchors: anchors ?? this.#anchors, now, ...(through && { through }) },
+        parse,
+      )(domain, extraNames)
+    }
+    const at = this.#clock.now()
+    let judged = this.#judged.get(chain)
+    if (judged === undefined || at - judged.at > FRESH_MS) {
+      judged = { at, verdict: judgeChain(chain, { anchors: this.#anchors, now }, parse) }
+      this.#judged.set(chain, judged)
+    }
+    return judged.verdict(domain, extraNames)
   }
 
   /** The certificates of a chain within the limits of a judgement that can be read; empty when its leaf is not among them. */

@@ -1,8 +1,9 @@
 import { type Command, Option } from 'commander'
 import { z } from 'zod'
 import { adminRequest } from '../../admin/admin-client.js'
+import { SIDES } from '../../stream/end-reason.js'
 import { adminSocketPath } from '../config-paths.js'
-import { type RouteRow, SESSION_KINDS, type SessionRow } from '../contract.js'
+import { type QueueRow, type RouteRow, SESSION_KINDS, type SessionRow } from '../contract.js'
 import { type DataFlags, loadSettings, show, withData } from './cli.js'
 import type { CliIo } from './io.js'
 import { table } from './table.js'
@@ -26,7 +27,20 @@ const routeRows: z.ZodType<RouteRow[]> = z.array(
   z.object({ target: z.string(), kind: z.string(), via: z.string(), since: z.string() }),
 )
 
-/** `comity sessions`, `comity close ID`, `comity routes`: what a running service is doing. */
+const queueRows: z.ZodType<QueueRow[]> = z.array(
+  z.object({
+    pair: z.string(),
+    state: z.string(),
+    waiting: z.number(),
+    bytes: z.number(),
+    oldestMs: z.number(),
+    reason: z.string(),
+    nextTryMs: z.number(),
+    mends: z.enum(['', ...SIDES]),
+  }),
+)
+
+/** `comity sessions`, `comity close ID`, `comity routes`, `comity queue`: what a running service is doing. */
 export function addLive(program: Command, io: CliIo): void {
   withData(program.command('sessions'))
     .description('live sessions of the running service')
@@ -59,6 +73,30 @@ export function addLive(program: Command, io: CliIo): void {
         ),
       )
     })
+  withData(program.command('queue'))
+    .description('what waits for remote domains, and the domains that rest after a failure')
+    .action(async (flags: DataFlags) => {
+      const rows = queueRows.parse(await adminRequest(socketOf(io, flags), 'GET', '/queue'))
+      show(io, flags, rows, () =>
+        table(
+          ['STATE', 'WAITING', 'BYTES', 'OLDEST', 'NEXT TRY', 'MENDS', 'PAIR', 'REASON'],
+          rows.map(row => [
+            row.state,
+            String(row.waiting),
+            String(row.bytes),
+            row.waiting === 0 ? '' : seconds(row.oldestMs),
+            row.nextTryMs === 0 ? 'now' : seconds(row.nextTryMs),
+            row.mends,
+            row.pair,
+            row.reason,
+          ]),
+        ),
+      )
+    })
+}
+
+function seconds(ms: number): string {
+  return `${Math.ceil(ms / 1000)} s`
 }
 
 function socketOf(io: CliIo, flags: DataFlags): string {

@@ -12,6 +12,7 @@ import { addDemo } from './demo.js'
 import { addDomain } from './domain.js'
 import { CliFailure, type CliIo } from './io.js'
 import { addLive } from './live.js'
+import { addProbe } from './probe.js'
 import { addProperty } from './property.js'
 import { addStart } from './start.js'
 import { addUser } from './user.js'
@@ -43,6 +44,9 @@ export async function main(args: readonly string[], io: CliIo, parts: CliParts):
   addUser(program, io)
   addDomain(program, io)
   addLive(program, io)
+  addProbe(program, io, parts.loadService, code => {
+    status = code
+  })
   addProperty(program, io)
   try {
     await program.parseAsync(args, { from: 'user' })
