@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.js'
+import { UNAVAILABLE } from '../routing/local-delivery.js'
 import type { Refusal, Refused } from '../stanza/route.js'
 import type { Stanza } from '../stanza/stanza.js'
 import { errorReply, StanzaError } from '../stanza/stanza-error.js'
@@ -22,17 +23,19 @@ interface Shown {
 export class OpenIqs {
   readonly #sent: Pending<Stanza>
   readonly #shown: Pending<Shown>
+  readonly #show: (stanza: Stanza) => Refusal | undefined
 
-  /** `unanswered` takes the error that stands in for an answer to the client. */
-  constructor({ clock, unanswered }: { clock: Clock; unanswered: (error: Stanza) => void }) {
+  /** `show` shows to the client what is for it: requests, answers, and the errors that stand in for an answer. */
+  constructor({ clock, show }: { clock: Clock; show: (stanza: Stanza) => Refusal | undefined }) {
+    this.#show = show
     const bounds = { clock, ttlMs: IQ_DEADLINE_MS, most: MOST_OPEN_IQS }
     this.#sent = new Pending({
       ...bounds,
-      expired: request => unanswered(errorReply(request, new StanzaError('remote-server-timeout'))),
+      expired: request => void show(errorReply(request, new StanzaError('remote-server-timeout'))),
     })
     this.#shown = new Pending({
       ...bounds,
-      expired: ({ stanza, refused }) => refused(stanza, new StanzaError('service-unavailable')),
+      expired: ({ stanza, refused }) => refused(stanza, UNAVAILABLE),
     })
   }
 
@@ -43,18 +46,28 @@ export class OpenIqs {
     return this.#sent.add(key, stanza) ? 'send' : new StanzaError('resource-constraint')
   }
 
-  /** What to do with an IQ for the client. `takesRequests`: the client is there to answer. */
-  arriving(stanza: Stanza, refused: Refused, takesRequests: boolean): 'show' | 'drop' | Refusal {
+  /** Shows an IQ to the client, unless it answers nothing. `takesRequests`: the client is there to answer. */
+  arriving(stanza: Stanza, refused: Refused, takesRequests: boolean): Refusal | undefined {
     const key = keyOf(stanza.from ?? stanza.to?.bare, stanza.id)
-    if (stanza.isResponse) return this.#sent.take(key) === undefined ? 'drop' : 'show'
-    if (!takesRequests) return new StanzaError('service-unavailable')
-    return this.#shown.add(key, { stanza, refused }) ? 'show' : new StanzaError('resource-constraint')
+    if (stanza.isResponse) {
+      const request = this.#sent.take(key)
+      if (request === undefined) return undefined
+      const refusal = this.#show(stanza)
+      // The client's request gets its one answer, whatever is wrong with the one that came.
+      if (refusal !== undefined) this.#show(errorReply(request, refusal))
+      return refusal
+    }
+    if (!takesRequests) return UNAVAILABLE
+    if (!this.#shown.add(key, { stanza, refused })) return new StanzaError('resource-constraint')
+    const refusal = this.#show(stanza)
+    if (refusal !== undefined) this.#shown.take(key)
+    return refusal
   }
 
   /** The client is gone: whoever waits for its answer is told. */
   end(): void {
     this.#sent.takeAll()
-    for (const { stanza, refused } of this.#shown.takeAll()) refused(stanza, new StanzaError('service-unavailable'))
+    for (const { stanza, refused } of this.#shown.takeAll()) refused(stanza, UNAVAILABLE)
   }
 }
 

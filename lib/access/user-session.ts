@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Clock } from '../base/clock.js'
+import { UNAVAILABLE } from '../routing/local-delivery.js'
 import type { LocalResource } from '../routing/local-resource.js'
 import type { RouteTable } from '../routing/route-table.js'
 import type { Jid } from '../stanza/jid.js'
@@ -27,8 +28,8 @@ export interface UserSessionOptions {
   readonly route: (stanza: Stanza) => Congestion | undefined
   /** Takes presence without `to`: the account's contacts are told by whoever knows them (RFC 6121 §4.2.2). */
   readonly broadcast?: (stanza: Stanza) => void
-  /** Shows a stanza to the client. */
-  readonly show: (stanza: Stanza) => void
+  /** Shows a stanza to the client, or says why it cannot be shown. Must not throw. */
+  readonly show: (stanza: Stanza) => Refusal | undefined
   readonly appetite: Appetite
 }
 
@@ -60,7 +61,7 @@ export class UserSession implements LocalResource {
     this.jid = jid
     this.#options = options
     this.appetite = options.appetite
-    this.#iqs = new OpenIqs({ clock: options.clock, unanswered: error => options.show(error) })
+    this.#iqs = new OpenIqs({ clock: options.clock, show: options.show })
   }
 
   /** Makes a session and publishes it in the routing table. Undefined when `resource` is no resourcepart (RFC 7622 §3.4). */
@@ -119,20 +120,17 @@ export class UserSession implements LocalResource {
 
   /** A stanza for this session arrives. */
   deliver(stanza: Stanza, refused: Refused): Refusal | undefined {
-    if (this.#withdraw === undefined) return new StanzaError('service-unavailable')
-    if (stanza.kind === 'iq') {
-      const fate = this.#iqs.arriving(stanza, refused, this.appetite.iqs)
-      if (fate !== 'show') return fate === 'drop' ? undefined : fate
-    } else if (stanza.type === 'error') {
+    if (this.#withdraw === undefined) return UNAVAILABLE
+    if (stanza.kind === 'iq') return this.#iqs.arriving(stanza, refused, this.appetite.iqs)
+    if (stanza.type === 'error') {
       // RFC 6121 §4.6.3: whoever refuses directed presence is not kept informed.
       if (stanza.kind === 'presence' && stanza.from !== undefined) this.#directed.delete(stanza.from)
     } else if (stanza.kind === 'presence') {
       if (this.appetite.presence === false) return undefined
     } else if (this.appetite.messages === false) {
-      return new StanzaError('service-unavailable')
+      return UNAVAILABLE
     }
-    this.#options.show(stanza)
-    return undefined
+    return this.#options.show(stanza)
   }
 
   /** Ends the session: those who see it are told, open requests are answered, its address is free. May be called twice. */

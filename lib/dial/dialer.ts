@@ -189,7 +189,8 @@ class Race<T> {
     const now = clock.now()
     const through = proxy === undefined ? {} : { proxy: proxyPlace(proxy) }
     const source = sourceFor(proxy?.host ?? address, settings.sourceAddresses)
-    trace.note('tcp.start', { host: target.candidate.host, address, port, ...through, ...(source && { source }) })
+    const { host, transport } = target.candidate
+    trace.note('tcp.start', { host, transport, address, port, ...through, ...(source && { source }) })
     trace.waitFor(`TCP: ${address} port ${port}${proxy === undefined ? '' : ` through the proxy ${proxyPlace(proxy)}`}`)
     this.#lastStart = now
     this.#mayStartAt = now + settings.attemptDelayMs

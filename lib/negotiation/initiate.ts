@@ -7,6 +7,7 @@ import type { StreamToken, XmlStream } from '../stream/xml-stream.js'
 import { childrenOf, localNameOf, toElement } from '../xml/element.js'
 import { NS_DIALBACK, NS_SASL, NS_SERVER, NS_STREAMS, NS_TLS } from '../xml/namespaces.js'
 import type { ElementToken, StartTag } from '../xml/token.js'
+import type { DomainVerdict } from './certificate/domain-proof.js'
 import { peerChain } from './certificate/peer-chain.js'
 import type { CertificateVerdict } from './certificate/verdict.js'
 import { ALPN_XMPP_SERVER, directTlsEnd } from './direct-tls.js'
@@ -23,7 +24,8 @@ export interface InitiateOptions {
   /** Our certificate for `local`; undefined when there is none. */
   readonly credentials: SecureContext | undefined
   readonly skipSendingAuthzid: boolean
-  judge(chain: readonly Buffer[], domain: string): CertificateVerdict
+  /** Judges the certificate that the peer shows on this connection, for `remote`. */
+  judge(chain: readonly Buffer[]): Promise<DomainVerdict>
   readonly trace: Trace
   readonly signal: AbortSignal
 }
@@ -134,12 +136,14 @@ async function encrypt(stream: XmlStream, options: InitiateOptions, alpn?: strin
     throw aborted(stream, new StreamEnd('tls', 'no-alpn', `the peer chose ${facts.alpn}`))
   stream.restart()
   const shown = peerChain(stream.transport.tlsSocket!)
-  const verdict = options.judge(shown, remote)
   trace.note('tls', { ...facts, servername })
+  const verdict = await options.judge(shown)
   const { verified, defects, chain, matchedName, method } = verdict
   trace.note('certificate', { verified, defects, chain, matchedName, method })
-  if (!verdict.verified && rules.strict) {
-    const text = verdict.defects.map(defect => defect.text).join('; ')
+  const text = verdict.defects.map(defect => defect.text).join('; ')
+  // The statement that would settle it could not be had: that may be different the next time.
+  if (verdict.cause !== undefined) throw aborted(stream, new StreamEnd('dns', 'bogus', text))
+  if (!verdict.verified && (rules.strict || verdict.final)) {
     stream.sendHeader(headerOf(options))
     throw failed(stream, new StreamEnd('certificate', verdict.defects[0]?.code ?? 'unverified', text))
   }

@@ -4,7 +4,7 @@ import type { LocalResource } from './local-resource.js'
 import type { RouteTable } from './route-table.js'
 
 /** Nobody here takes it, or may be seen to take it: the same answer for unknown accounts and absent ones (RFC 6121 §8.5.1). */
-const UNAVAILABLE: Refusal = {
+export const UNAVAILABLE: Refusal = {
   condition: 'service-unavailable',
   type: 'cancel',
   text: 'there is no such account, or nobody is there to take this',
@@ -54,7 +54,9 @@ export class LocalDelivery implements Route {
     if (!to.isBare) {
       const resource = this.#table.resource(to)
       if (resource !== undefined && !(stanza.kind === 'presence' && SERVER_TYPES.has(stanza.type ?? ''))) {
-        return this.#hand(resource, stanza, refused)
+        const refusal = this.#hand(resource, stanza, refused)
+        // A session that takes no part in this must look like one that is not there, for a chat as well.
+        if (refusal !== UNAVAILABLE) return refusal
       }
     }
     switch (stanza.kind) {
@@ -73,8 +75,8 @@ export class LocalDelivery implements Route {
     if (type === 'groupchat') return UNAVAILABLE
     if (type === 'error') return undefined
     if (!stanza.to!.isBare && type !== 'chat') return type === 'headline' ? undefined : UNAVAILABLE
-    const taken = this.#handToAll(stanza, refused, resource => resource.wantsMessages)
-    return taken || type === 'headline' ? undefined : UNAVAILABLE
+    const refusal = this.#handToAll(stanza, refused, resource => resource.wantsMessages)
+    return type === 'headline' ? undefined : refusal
   }
 
   /** RFC 6121 §8.5.2.1.2; presence that nobody takes is not answered. */
@@ -85,12 +87,17 @@ export class LocalDelivery implements Route {
     if (!directed) this.#handToAll(stanza, refused, resource => resource.wantsPresence)
   }
 
-  #handToAll(stanza: Stanza, refused: Refused, wants: (resource: LocalResource) => boolean): boolean {
+  /** Undefined when somebody took it, else why the last one that was asked did not. */
+  #handToAll(stanza: Stanza, refused: Refused, wants: (resource: LocalResource) => boolean): Refusal | undefined {
     let taken = false
+    let refusal = UNAVAILABLE
     for (const resource of this.#table.resources(stanza.to!)) {
-      if (wants(resource) && this.#hand(resource, stanza, refused) === undefined) taken = true
+      if (!wants(resource)) continue
+      const reason = this.#hand(resource, stanza, refused)
+      if (reason === undefined) taken = true
+      else refusal = reason
     }
-    return taken
+    return taken ? undefined : refusal
   }
 
   #hand(resource: LocalResource, stanza: Stanza, refused: Refused): Refusal | undefined {

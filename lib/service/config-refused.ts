@@ -3,7 +3,6 @@ const LATER: ReadonlySet<string> = new Set([
   'xmpp.server.allow-anonymous-outbound-data',
   'xmpp.server.session.allowmultiple',
   'xmpp.server.limits.advertisement.disabled',
-  'xmpp.server.certificate.proofs',
   'xmpp.server.bidi.enabled',
   'xmpp.server.sm.enabled',
   'xmpp.server.sm.resume',

@@ -105,7 +105,7 @@ export function text(what: string, problem: (value: string) => string | undefine
 }
 
 /** A list without repetitions; one text is a list of its parts between commas. */
-export function list(what: string, entry: z.ZodType<string>, leastEntries = 0): OptionType<readonly string[]> {
+export function list<T extends string>(what: string, entry: z.ZodType<T>, leastEntries = 0): OptionType<readonly T[]> {
   const entries = z
     .array(entry, 'not a list')
     .min(leastEntries, 'empty')
@@ -118,6 +118,12 @@ export function list(what: string, entry: z.ZodType<string>, leastEntries = 0): 
     range: '',
     format: value => JSON.stringify(value),
   }
+}
+
+/** Some of `values`, in an order that means something. */
+export function someOf<const T extends readonly [string, ...string[]]>(...values: T): OptionType<readonly T[number][]> {
+  const what = `${values.slice(0, -1).join(', ')} or ${values.at(-1)}`
+  return list<T[number]>(what, z.enum(values, { error: `not ${what}` }))
 }
 
 /** A map of texts to texts; one text is a YAML map between braces, or `name=value` between commas. */

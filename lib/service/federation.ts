@@ -24,7 +24,7 @@ export interface FederationOptions {
   readonly sessionSettings: SessionSettings
   readonly jids: Jids
   readonly domains: ServedDomains
-  readonly identity: Pick<TlsIdentity, 'credentials' | 'judge'>
+  readonly identity: Pick<TlsIdentity, 'credentials' | 'judge' | 'judgeRemote'>
   readonly dialbackSecret: string
   readonly permissions: readonly PermissionEntry[]
   readonly connect: Connect
@@ -58,6 +58,7 @@ export class Federation {
       gate: (_local, remote, direction) => this.permissions.ask(remote, direction),
       credentials: domain => identity.credentials(domain),
       judge: (chain, domain) => identity.judge(chain, domain),
+      judgeRemote: certificate => identity.judgeRemote(certificate),
       dialbackSecrets: () => [dialbackSecret],
       route: stanza => this.router.route(stanza),
     }

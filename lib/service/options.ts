@@ -8,7 +8,18 @@ import {
   overrideTarget,
   sourceAddresses,
 } from './config-addresses.js'
-import { choice, duration, flag, integer, list, listenerPort, map, type OptionType, text } from './config-types.js'
+import {
+  choice,
+  duration,
+  flag,
+  integer,
+  list,
+  listenerPort,
+  map,
+  type OptionType,
+  someOf,
+  text,
+} from './config-types.js'
 
 /**
  * When a change takes effect: *now* at once, on live streams too; *new* for new streams and attempts; *listener* when that
@@ -104,6 +115,12 @@ export const OPTIONS = Object.freeze({
     true,
     'new',
     'a certificate that does not verify ends the attempt; false: its owner may still prove itself by dialback over TLS; true also ends such streams',
+  ),
+  'xmpp.server.certificate.proofs': option(
+    someOf('dane', 'pkix', 'posh'),
+    ['dane', 'pkix', 'posh'],
+    'new',
+    'what may vouch for the certificate of a server that is called, in this order (RFC 7673, RFC 6120 §13.7.2, RFC 7711)',
   ),
   'xmpp.server.dialback.enabled': option(flag(), true, 'new', 'Server Dialback (XEP-0220), all three roles'),
   'xmpp.server.permission': option(

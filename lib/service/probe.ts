@@ -6,6 +6,7 @@ import type { Proof } from '../negotiation/rules.js'
 import type { OutgoingStream } from '../session/outgoing-stream.js'
 import type { DomainPair } from '../stanza/domain-pair.js'
 import type { Jids } from '../stanza/jid.js'
+import { readError } from '../stanza/stanza-error.js'
 import {
   consequenceOf,
   describeEnd,
@@ -14,8 +15,6 @@ import {
   endReasonOf,
   StreamEnd,
 } from '../stream/end-reason.js'
-import { childNamed, childrenOf, type Element, localNameOf } from '../xml/element.js'
-import { NS_CLIENT } from '../xml/namespaces.js'
 import type { ProbeReport } from './contract.js'
 import type { Federation } from './federation.js'
 import { hintOf } from './probe-hints.js'
@@ -116,10 +115,10 @@ export class Prober {
     const answer = request.answer(lost.signal)
     federation.outgoing.writeApart(stream, request.stanza, () => {})
     try {
-      const { type, element } = await answer
-      const condition = type === 'error' ? conditionOf(element) : undefined
+      const given = await answer
+      const condition = readError(given)?.condition
       const ms = Math.round(clock.now() - start)
-      trace.note('ping', { answer: type, ms, ...(condition !== undefined && { condition }) })
+      trace.note('ping', { answer: given.type, ms, ...(condition !== undefined && { condition }) })
       return ms
     } catch (error) {
       if (error instanceof StreamEnd) throw error
@@ -161,10 +160,4 @@ function failure(
 
 function lastFacts(trace: Trace, name: string): TraceStep['facts'] | undefined {
   return trace.steps.findLast(({ step }) => step === name)?.facts
-}
-
-/** The defined condition of a stanza error (RFC 6120 §8.3.2). */
-function conditionOf(stanza: Element): string | undefined {
-  const error = childNamed(stanza, 'error', NS_CLIENT)
-  return error && childrenOf(error).map(localNameOf)[0]
 }

@@ -24,6 +24,7 @@ import { isOwnListener } from './own-listeners.js'
 import { IMPORT_ROUTE } from './permission-routes.js'
 import { Prober } from './probe.js'
 import { probePair } from './probe-routes.js'
+import { RemoteProof } from './remote-proof.js'
 import { ServedDomains } from './served-domains.js'
 import { listenersMovedBy, type ServerEndpoint, ServerListeners } from './server-listeners.js'
 import { sessionSettings } from './session-settings.js'
@@ -106,6 +107,14 @@ class ComityService implements Service {
       overrides: () => this.#overrides(),
       isOwnListener: (address, port) => isOwnListener(this.#listeners.endpoints, address, port),
     }
+    identity.useRemoteProof(
+      new RemoteProof({
+        settings,
+        clock,
+        resolver: this.#resolver,
+        dialing: () => ({ settings: live, forbidden: network.isOwnListener, ...(live.proxy && { proxy: live.proxy }) }),
+      }),
+    )
     this.#listeners = new ServerListeners({
       settings,
       accept: (socket, addresses, kind) => this.federation.incoming.accept(socket, addresses, kind),

@@ -4,11 +4,13 @@ import type { SecureContext } from 'node:tls'
 import { AdminProblem } from '../base/admin-problem.js'
 import type { Clock } from '../base/clock.js'
 import type { Log } from '../base/log.js'
+import type { DomainVerdict } from '../negotiation/certificate/domain-proof.js'
 import { OwnCertificates } from '../negotiation/certificate/own-certificates.js'
 import { TrustAnchors } from '../negotiation/certificate/trust.js'
 import { CertificateJudge, type CertificateVerdict } from '../negotiation/certificate/verdict.js'
-import type { Credentials } from '../session/context.js'
+import type { Credentials, RemoteCertificate } from '../session/context.js'
 import { tlsDirectory } from './config-paths.js'
+import type { RemoteProof } from './remote-proof.js'
 import type { Settings } from './settings.js'
 
 /** Files that change together are read once, so long after the last change. */
@@ -29,6 +31,7 @@ export class TlsIdentity {
   #judge: CertificateJudge
   /** Whether a strict peer would accept our certificate, per domain. */
   #verified = new Map<string, boolean>()
+  #remoteProof: RemoteProof | undefined
   #watcher: FSWatcher | undefined
   #cancelSettle: (() => void) | undefined
 
@@ -75,6 +78,17 @@ export class TlsIdentity {
 
   judge(chain: readonly Buffer[], domain: string): CertificateVerdict {
     return this.#judge.judge(chain, domain)
+  }
+
+  /** Judges the certificate of a server that we call, by all proofs that count. */
+  judgeRemote(certificate: RemoteCertificate): Promise<DomainVerdict> {
+    if (this.#remoteProof === undefined) throw new Error('the proofs for remote domains are not set up yet')
+    return this.#remoteProof.judge(this.#judge, certificate)
+  }
+
+  /** Hands in what needs the network, which is set up after this. */
+  useRemoteProof(proof: RemoteProof): void {
+    this.#remoteProof = proof
   }
 
   /** Reads certificates and authorities again: all of it is used from now on, or nothing changes. */

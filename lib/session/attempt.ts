@@ -1,5 +1,6 @@
 import { Deadline } from '../base/deadline.js'
 import type { Trace } from '../base/trace.js'
+import type { DialTarget } from '../dial/dial-target.js'
 import {
   encryptAtOnce,
   headerOf,
@@ -44,10 +45,11 @@ export interface AttemptHistory {
 }
 
 /** A usable connection: with the peer's header, or with TLS at once and the verdict on its certificate. */
-type Opened = { readonly stream: XmlStream; readonly connectedAt: number } & (
-  | { readonly header: PeerHeader }
-  | { readonly shown: ShownCertificate }
-)
+type Opened = {
+  readonly stream: XmlStream
+  readonly connectedAt: number
+  readonly target?: DialTarget | undefined
+} & ({ readonly header: PeerHeader } | { readonly shown: ShownCertificate })
 
 /** From a domain to a stream that is as safe as the rules demand and has proven nothing yet. */
 export async function reach(options: AttemptOptions): Promise<OutgoingStream> {
@@ -64,7 +66,7 @@ async function reachSince(options: AttemptOptions): Promise<readonly [OutgoingSt
     trace,
     signal,
     provenLately,
-    open: async (socket, addresses, raceSignal, kind) => {
+    open: async (socket, addresses, raceSignal, kind, target) => {
       const connectedAt = clock.now()
       const transport = new Transport(socket, { clock, addresses, writeTimeoutMs: settings.writeTimeoutMs })
       const stream = new XmlStream(transport, {
@@ -74,10 +76,10 @@ async function reachSince(options: AttemptOptions): Promise<readonly [OutgoingSt
       })
       const deadline = proofDeadline(options, connectedAt, raceSignal)
       try {
-        const how = initiate(options, deadline.signal)
-        if (kind === 'starttls') return { stream, header: await openStream(stream, how), connectedAt }
+        const how = initiate(options, deadline.signal, target)
+        if (kind === 'starttls') return { stream, header: await openStream(stream, how), connectedAt, target }
         options.history.tlsBegun = true
-        return { stream, shown: await encryptAtOnce(stream, how), connectedAt }
+        return { stream, shown: await encryptAtOnce(stream, how), connectedAt, target }
       } catch (error) {
         if (stream.open) stream.abort({ kind: 'deadline', detail: trace.waitingFor })
         // Whoever dialed takes the socket away at once; a stream error of ours leaves within this turn.
@@ -90,7 +92,7 @@ async function reachSince(options: AttemptOptions): Promise<readonly [OutgoingSt
   })
   const deadline = proofDeadline(options, opened.connectedAt, signal)
   try {
-    const how = initiate(options, deadline.signal)
+    const how = initiate(options, deadline.signal, opened.target)
     const secured =
       'header' in opened
         ? await secureStream(opened.stream, opened.header, how)
@@ -209,14 +211,18 @@ function closedByPeer({ reason }: StreamEnd): boolean {
   )
 }
 
-function initiate({ context, pair, rules, trace, history }: AttemptOptions, signal: AbortSignal): InitiateOptions {
+function initiate(
+  { context, pair, rules, trace, history }: AttemptOptions,
+  signal: AbortSignal,
+  target?: DialTarget,
+): InitiateOptions {
   return {
     local: pair.local,
     remote: pair.remote,
     rules: history.tlsBegun ? { ...rules, tls: 'required' } : rules,
     credentials: context.credentials(pair.local)?.context,
     skipSendingAuthzid: context.settings.skipSendingAuthzid,
-    judge: (chain, domain) => context.judge(chain, domain),
+    judge: chain => context.judgeRemote({ domain: pair.remote, chain, target, trace, signal }),
     trace,
     signal,
   }

@@ -3,7 +3,7 @@ import type { Clock } from '../base/clock.js'
 import type { Trace } from '../base/trace.js'
 import { type Candidates, findCandidates } from '../dial/candidates.js'
 import { DialError } from '../dial/dial-error.js'
-import type { DialSettings } from '../dial/dial-target.js'
+import type { DialSettings, DialTarget } from '../dial/dial-target.js'
 import { dial } from '../dial/dialer.js'
 import type { DnsOverrides, Transport } from '../dial/dns-override.js'
 import { proxyPlace, type SocksProxy } from '../dial/proxy.js'
@@ -23,7 +23,13 @@ export interface ConnectRequest<T> {
   /** Whether the domain has proven itself lately; a domain that never has may simply have no XMPP server. */
   readonly provenLately: boolean
   /** Makes a connected socket usable, spoken to as `transport` says, or rejects with a StreamEnd. */
-  open(socket: Duplex, addresses: TransportAddresses, signal: AbortSignal, transport: Transport): Promise<T>
+  open(
+    socket: Duplex,
+    addresses: TransportAddresses,
+    signal: AbortSignal,
+    transport: Transport,
+    target?: DialTarget,
+  ): Promise<T>
 }
 
 /** Finds and reaches the server of a domain; rejects with a StreamEnd, or with the signal's reason. */
@@ -120,6 +126,7 @@ export function networkConnect({
             },
             raceSignal,
             target.candidate.transport,
+            target,
           ),
         isFinal: endsTheAttempt,
         forbidden: isOwnListener,

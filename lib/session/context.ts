@@ -1,12 +1,25 @@
 import type { SecureContext } from 'node:tls'
 import type { Clock } from '../base/clock.js'
 import type { Log } from '../base/log.js'
+import type { Trace } from '../base/trace.js'
+import type { DialTarget } from '../dial/dial-target.js'
+import type { DomainVerdict } from '../negotiation/certificate/domain-proof.js'
 import type { CertificateVerdict } from '../negotiation/certificate/verdict.js'
 import type { Rules } from '../negotiation/rules.js'
 import type { Jids } from '../stanza/jid.js'
 import type { Congestion } from '../stanza/route.js'
 import type { Stanza } from '../stanza/stanza.js'
 import type { EndReason } from '../stream/end-reason.js'
+
+/** The certificate that a server shows whom we call, and where it was met. */
+export interface RemoteCertificate {
+  readonly domain: string
+  readonly chain: readonly Buffer[]
+  /** Absent where no DNS answer led there. */
+  readonly target?: DialTarget | undefined
+  readonly trace: Trace
+  readonly signal: AbortSignal
+}
 
 export type Direction = 'incoming' | 'outgoing'
 
@@ -59,7 +72,10 @@ export interface SessionContext {
   servedDomains(): readonly string[]
   gate(local: string, remote: string, direction: Direction): Gate
   credentials(domain: string): Credentials | undefined
+  /** By our trusted authorities and names alone (PKIX). */
   judge(chain: readonly Buffer[], domain: string): CertificateVerdict
+  /** By all proofs that count, for a server that we call. Rejects only when the signal aborts. */
+  judgeRemote(certificate: RemoteCertificate): Promise<DomainVerdict>
   /** The current dialback secret first, then the previous one while it is still good. */
   dialbackSecrets(): readonly string[]
   /** Hands a stanza to the router; what comes back is set while its destination's pile is above the mark. */

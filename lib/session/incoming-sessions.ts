@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import { networkOf } from '../base/network-of.js'
 import type { Proof } from '../negotiation/rules.js'
 import type { DomainPair } from '../stanza/domain-pair.js'
 import type { EndReason } from '../stream/end-reason.js'
@@ -112,17 +113,4 @@ export class IncomingSessions {
     await Promise.all(ends)
     signal.removeEventListener('abort', cut)
   }
-}
-
-/** What counts as one place: an IPv4 address, or the /64 of an IPv6 address. */
-export function networkOf(address: string): string {
-  if (address.startsWith('::ffff:') || !address.includes(':')) return address.replace(/^::ffff:/, '')
-  const [head = '', tail = ''] = address.split('::')
-  const groups = head === '' ? [] : head.split(':')
-  const rest = tail === '' ? [] : tail.split(':')
-  while (groups.length + rest.length < 8) groups.push('0')
-  return [...groups, ...rest]
-    .slice(0, 4)
-    .map(group => group.replace(/^0+(?=.)/, ''))
-    .join(':')
 }

@@ -35,7 +35,7 @@ function setUp(appetite = hungry, resource = 'desk') {
       routes,
       route: stanza => void sent.push(stanza),
       broadcast: stanza => told.push(stanza),
-      show: stanza => shown.push(stanza),
+      show: stanza => void shown.push(stanza),
       appetite,
     })
     if (session === undefined) throw new Error('no session')

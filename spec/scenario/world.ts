@@ -32,8 +32,7 @@ export class World {
     this.directory = directory
   }
 
-  static async open(authority: TestAuthority): Promise<World> {
-    const dns = new ZoneServer({})
+  static async open(authority: TestAuthority, dns = new ZoneServer({})): Promise<World> {
     const { port } = await dns.listen()
     const directory = mkdtempSync(join(tmpdir(), 'comity-world-'))
     await writeFile(join(directory, 'root.pem'), authority.caPem)
@@ -138,6 +137,15 @@ export class Member {
     return this.service.endpoints.ximss[0]?.port ?? 0
   }
 
+  /** The settings, as a command for this service is given them. */
+  get env(): Record<string, string> {
+    const env = Object.entries(this.#sets).map(([key, value]): [string, string] => [
+      `COMITY_${key.toUpperCase().replace(/[.-]/g, '_')}`,
+      typeof value === 'string' ? value : JSON.stringify(value),
+    ])
+    return Object.fromEntries(env)
+  }
+
   /** Holds from the next start or reload on. */
   set(key: string, value: unknown): void {
     this.#sets[key] = value
@@ -159,7 +167,7 @@ export class Member {
 
   async make(): Promise<Service> {
     this.#settings = this.#read()
-    this.#service = await createService({ settings: this.#settings, log: this.log, reread: () => this.#load() })
+    this.#service = await createService({ settings: this.#settings, log: this.log, reread: () => this.load() })
     return this.#service
   }
 
@@ -202,16 +210,12 @@ export class Member {
   }
 
   /** All settings come from the environment: weaker than what is stored, so that they can be changed while it runs. */
-  #load(): LoadResult {
-    const env = Object.entries(this.#sets).map(([key, value]) => [
-      `COMITY_${key.toUpperCase().replace(/[.-]/g, '_')}`,
-      typeof value === 'string' ? value : JSON.stringify(value),
-    ])
-    return loadConfig({ file: null, env: Object.fromEntries(env), sets: [] })
+  load(): LoadResult {
+    return loadConfig({ file: null, env: this.env, sets: [] })
   }
 
   #read(): Settings {
-    const loaded = this.#load()
+    const loaded = this.load()
     if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems))
     return new Settings(loaded.config)
   }

@@ -148,6 +148,7 @@ export class MemoryFederation {
       gate: options.gate ?? (() => ({ rules })),
       credentials: domain => credentials.get(domain),
       judge: (chain, domain) => judge.judge(chain, domain),
+      judgeRemote: async ({ chain, domain }) => ({ ...judge.judge(chain, domain), final: false }),
       dialbackSecrets: () => [options.secret ?? `secret of ${domains[0]}`],
       route: stanza => this.router.route(stanza),
     }

@@ -39,6 +39,7 @@ const factsOfSteps = z.looseObject({
   address: z.string().optional().catch(undefined),
   port: z.number().optional().catch(undefined),
   proxy: z.string().optional().catch(undefined),
+  transport: z.string().optional().catch(undefined),
   source: z.string().optional().catch(undefined),
   text: z.string().optional().catch(undefined),
   detail: z.string().optional().catch(undefined),
@@ -54,7 +55,7 @@ const factsOfSteps = z.looseObject({
   tls: z.string().optional().catch(undefined),
   strict: z.boolean().optional().catch(undefined),
   external: z.boolean().optional().catch(undefined),
-  dialback: z.unknown(),
+  dialback: z.unknown().optional(),
   starttls: z.object({ required: z.boolean() }).optional().catch(undefined),
   mechanisms: z.array(z.string()).optional().catch(undefined),
   limits: z.object({ maxBytes: z.number().optional(), idleSeconds: z.number().optional() }).optional().catch(undefined),
@@ -89,15 +90,24 @@ const WORDS: Readonly<Record<string, Words>> = {
   'dial.group': () => undefined,
   'dial.won': () => undefined,
   proxy: ({ proxy }) => ['proxy', `through ${proxy}`],
-  'tcp.start': ({ host, address, port, source }) => [
+  'tcp.start': ({ host, address, port, source, transport, proxy }) => [
     'TCP',
-    `trying ${address} port ${port}${host === address ? '' : ` (${host})`}${source === undefined ? '' : ` from ${source}`}`,
+    [
+      `trying ${address} port ${port}`,
+      host !== address && `(${host})`,
+      transport === 'tls' && 'for TLS at once',
+      source !== undefined && `from ${source}`,
+      proxy !== undefined && `through ${proxy}`,
+    ]
+      .filter(Boolean)
+      .join(' '),
   ],
   'tcp.connected': ({ address, port }) => ['TCP', `connected to ${address} port ${port}`],
-  'dial.failed': ({ address, port, detail, text }) => [
-    'TCP',
-    address === undefined ? `failed: ${text}` : `${address} port ${port} failed: ${detail}: ${text}`,
-  ],
+  'dial.failed': ({ address, port, kind, detail, text = '' }) => {
+    const place = address === undefined ? 'failed' : `${address} port ${port}`
+    if (kind === 'open') return ['failed', `${place}: ${text}`]
+    return ['failed', detail === 'forbidden-target' ? text : `${place}: ${detail} (${text})`]
+  },
   header: () => ['stream', 'the peer answers with a stream header'],
   features: facts => ['offers', featuresOf(facts)],
   tls: ({ protocol, cipher, alpn, servername }) => [
@@ -133,15 +143,10 @@ export function stepText({ atMs, step, facts }: TraceStep): string {
 
 /** What came of it, and what to do. */
 export function outcomeText({ outcome, failed, words, reason, mends, hint, proof, pingMs }: ProbeReport): string {
-  const hints = hint === '' ? '' : `${hint}\n`
-  if (outcome === 'works') {
-    const ping = pingMs === undefined ? '' : `, ping ${pingMs} ms`
-    return `${hints}works: proven by ${proof}${ping}\n`
-  }
-  return `${printable(hints)}${printable(`failed: ${failed}: ${words} [${reason}]; to be mended by: ${mends}`)}\n`.replace(
-    '\\n',
-    '\n',
-  )
+  const lines = hint === '' ? [] : [`hint: ${hint}`]
+  if (outcome === 'works') lines.push(`works: proven by ${proof}${pingMs === undefined ? '' : `, ping ${pingMs} ms`}`)
+  else lines.push(`failed: ${failed}: ${words} (${reason}); to be mended by: ${mends}`)
+  return lines.map(line => `${printable(line)}\n`).join('')
 }
 
 function answerOf({ kind, reason, records = [], dnssec, ttlSeconds }: Facts): string {

@@ -41,8 +41,10 @@ export function readIq(request: Request, jids: Jids): Stanza {
 /** The children of `error` have a namespace of their own (RFC 6120 §8.3.2); the others are dropped. */
 function copyError(error: Element): Element {
   const type = attributeOf(error, 'type') ?? 'cancel'
-  const made = createElement('error', { xmlns: NS_CLIENT, type }, ...foreignChildren(error))
-  // The children still ask the request around them for their prefixes.
+  const children = foreignChildren(error)
+  // The children still ask those around them for their prefixes: the request, and the `error` that they are taken from.
+  const declarations = Object.fromEntries(Object.entries(error.attrs).filter(([name]) => name.startsWith('xmlns:')))
+  const made = createElement('error', { ...declarations, xmlns: NS_CLIENT, type }, ...children)
   made.parent = error.parent
   return made
 }

@@ -1,15 +1,7 @@
 import type { Stanza } from '../../../stanza/stanza.js'
 import { readError } from '../../../stanza/stanza-error.js'
-import {
-  attributeOf,
-  childrenOf,
-  Element,
-  localNameOf,
-  namespaceOf,
-  resolvePrefix,
-  textOf,
-} from '../../../xml/element.js'
-import { CONTENT_NAMESPACES, NS_CLIENT } from '../../../xml/namespaces.js'
+import { attributeOf, childrenOf, Element, localNameOf, namespaceOf, textOf } from '../../../xml/element.js'
+import { CONTENT_NAMESPACES } from '../../../xml/namespaces.js'
 import { escapeAttribute, escapeText } from '../../../xml/serializer.js'
 
 const CONTENT: ReadonlySet<string> = new Set(CONTENT_NAMESPACES)
@@ -25,9 +17,22 @@ export function foreignChildren(request: Element): Element[] {
   return childrenOf(request).filter(isForeign)
 }
 
-/** A child of a stanza as it stands in a XIMSS message: what is in the stanza's own namespace is in none there. */
+/**
+ * A child of a stanza as it stands in a XIMSS message: what is in the stanza's own namespace is in none there. Prefixes and
+ * declarations stay where they are. To move one to the elements that use it would repeat it, and a stranger chooses how often.
+ */
 export function toXimss(element: Element): string {
-  return write(element, NS_CLIENT)
+  const { name } = element
+  let tag = `<${name}`
+  for (const key of Object.keys(element.attrs)) {
+    const value = attributeOf(element, key)
+    if (value !== undefined) tag += ` ${key}="${escapeAttribute(value)}"`
+  }
+  let inner = ''
+  for (const child of element.children) {
+    inner += child instanceof Element ? toXimss(child) : escapeText(String(child))
+  }
+  return inner === '' ? `${tag}/>` : `${tag}>${inner}</${name}>`
 }
 
 /** `<name>text</name>` of a XIMSS message. */
@@ -48,28 +53,4 @@ export function failureAttributes(stanza: Stanza): { errorText?: string; errorCo
 export function textOfChild(element: Element, name: string, namespace: string): string | undefined {
   const found = childrenOf(element).find(child => localNameOf(child) === name && namespaceOf(child) === namespace)
   return found === undefined ? undefined : textOf(found)
-}
-
-/** Without element prefixes; the default namespace is declared where it differs from the one `around`. */
-function write(element: Element, around: string): string {
-  const namespace = namespaceOf(element)
-  const name = localNameOf(element)
-  let tag = `<${name}`
-  if (namespace !== around) tag += ` xmlns="${escapeAttribute(namespace)}"`
-  const declared = new Set(['xml', 'xmlns'])
-  for (const key of Object.keys(element.attrs)) {
-    const value = attributeOf(element, key)
-    if (value === undefined || key === 'xmlns' || key.startsWith('xmlns:')) continue
-    const prefix = key.includes(':') ? key.slice(0, key.indexOf(':')) : 'xml'
-    if (!declared.has(prefix)) {
-      declared.add(prefix)
-      tag += ` xmlns:${prefix}="${escapeAttribute(resolvePrefix(element, prefix) ?? '')}"`
-    }
-    tag += ` ${key}="${escapeAttribute(value)}"`
-  }
-  let inner = ''
-  for (const child of element.children) {
-    inner += child instanceof Element ? write(child, namespace) : escapeText(String(child))
-  }
-  return inner === '' ? `${tag}/>` : `${tag}>${inner}</${name}>`
 }
