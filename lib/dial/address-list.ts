@@ -20,6 +20,8 @@ interface Needs {
   readonly resolutionDelayMs: () => number
   /** Whether a proxy resolves: the name of a candidate then stands for its addresses. */
   readonly takesNames: boolean
+  /** Most addresses that are given out; as many as are kept unless given. */
+  readonly most: number | undefined
   /** Something was learned: an address, or that there is none. */
   readonly onNews: () => void
   readonly onFailure: (failure: DialFailure) => void
@@ -48,6 +50,7 @@ export class AddressList {
   readonly #hosts: Host[] = []
   readonly #known = new Set<string>()
   #questions = 0
+  #given = 0
   #graceUntil: number | undefined
 
   constructor(needs: Needs) {
@@ -57,25 +60,33 @@ export class AddressList {
   /** Adds the candidates of one priority behind those that are there. */
   add(candidates: readonly Candidate[]): void {
     this.#graceUntil = undefined
+    if (this.#isSpent) return
     for (const candidate of candidates) this.#addHost(candidate)
     this.#needs.onNews()
   }
 
   /** Whether neither an address nor an answer is to come. */
   get isExhausted(): boolean {
-    return this.#hosts.every(host => host.pending === 0 && !hasTargets(host))
+    return this.#isSpent || this.#hosts.every(host => host.pending === 0 && !hasTargets(host))
   }
 
   /** The next address; a time when it pays to ask again; or undefined when only an answer can bring one. */
   next(): DialTarget | { readonly waitUntil: number } | undefined {
+    if (this.#isSpent) return undefined
     const isGraceOver = this.#graceUntil !== undefined && this.#needs.clock.now() >= this.#graceUntil
     for (const host of this.#hosts) {
       const isReady = host.pending === 0 || (host.isV6Known && host.v6.length > 0) || isGraceOver
       if (!isReady) return this.#graceUntil === undefined ? undefined : { waitUntil: this.#graceUntil }
       const target = take(host)
-      if (target !== undefined) return target
+      if (target === undefined) continue
+      this.#given++
+      return target
     }
     return undefined
+  }
+
+  get #isSpent(): boolean {
+    return this.#needs.most !== undefined && this.#given >= this.#needs.most
   }
 
   #addHost(candidate: Candidate): void {

@@ -30,6 +30,8 @@ export interface DialOptions<T> {
   readonly open: (socket: Socket, target: DialTarget, signal: AbortSignal) => Promise<T>
   /** Whether an error of `open` ends the whole attempt instead of giving way to the next candidate. */
   readonly isFinal?: (error: unknown) => boolean
+  /** Most addresses that are dialed; 32 unless given. */
+  readonly mostAddresses?: number
   /** Further targets that are never dialed: our own listeners. */
   readonly forbidden?: (address: string, port: number) => boolean
 }
@@ -95,6 +97,7 @@ class Race<T> {
       signal: this.#lookups.signal,
       resolutionDelayMs: () => settings.resolutionDelayMs,
       takesNames: options.proxy !== undefined,
+      most: options.mostAddresses,
       onNews: () => this.#pump(),
       onFailure: failure => this.#remember(failure, undefined),
     })

@@ -23,7 +23,7 @@ export interface Service {
   stop(): Promise<void>
   /** Reads the settings file and the certificates again without dropping a connection. Rejects when they cannot be used; the old ones stay. */
   reload(): Promise<void>
-  /** Tries whether a remote domain can be reached, step by step. Before `start` only as far as no answer from there is needed. */
+  /** Tries whether a remote domain can be reached, step by step. Before `start` only as far as no answer from there is needed. Rejects only when a name cannot be used. */
   probe(request: ProbeRequest): Promise<ProbeReport>
 }
 

@@ -75,7 +75,7 @@ export class Federation {
     })
     this.incoming = new IncomingSessions({
       context,
-      verify: (pair, streamId, key, signal) => this.outgoing.verify(pair, streamId, key, signal),
+      verify: (...question) => this.outgoing.verify(...question),
       proven: pair => this.outgoing.heardFrom(pair.remote),
     })
     this.router = new Router({

@@ -185,6 +185,12 @@ export const OPTIONS = Object.freeze({
     'now',
     'the same in bytes; room for one stanza of the largest size at least',
   ),
+  'xmpp.server.outgoing.queue-bytes-total': option(
+    integer(64 * MIB, 65_536 * MIB, 'bytes'),
+    256 * MIB,
+    'now',
+    'the same in bytes for all pairs together; one local sender gets a quarter of it at most',
+  ),
   'xmpp.server.outgoing.max-attempts': option(
     integer(1, 10_000, 'attempts'),
     100,

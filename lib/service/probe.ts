@@ -71,7 +71,7 @@ export class Prober {
       })
       trace.note('proven', { proof })
       if (!isListening) trace.note('ping', { skipped: NOT_LISTENING })
-      const pingMs = isListening ? await this.#ping(pair, proof, stream, trace) : undefined
+      const pingMs = isListening ? await this.#ping(pair, stream, trace) : undefined
       log.info('probe-ended', { local: pair.local, remote: pair.remote, outcome: 'works', proof })
       return {
         local: pair.local,
@@ -97,7 +97,7 @@ export class Prober {
   }
 
   /** Our stream is one-way: the answer shows that the peer reaches us, too. */
-  async #ping(pair: DomainPair, proof: Proof, stream: OutgoingStream, trace: Trace): Promise<number> {
+  async #ping(pair: DomainPair, stream: OutgoingStream, trace: Trace): Promise<number> {
     const { federation, clock, jids } = this.#options
     const back = federation.permissions.ask(pair.remote, 'incoming')
     if ('refused' in back)
@@ -105,9 +105,10 @@ export class Prober {
     const request = federation.requests.ping(jids.from('', pair.local)!, jids.from('', pair.remote)!, PING_MS)
     if (request === undefined) throw new StreamEnd('overload', 'too-many-attempts', 'too many pings are under way')
     const lost = new AbortController()
-    stream.carry(pair, proof, {
-      relieved: () => {},
-      lost: ({ kind, detail, text }) => lost.abort(new StreamEnd(kind, detail, text)),
+    // It is not recorded as carrying the pair: no other pair, nor this one's session, is to come onto it.
+    void stream.finished.then(() => {
+      const { kind, detail, text } = stream.stream.end ?? { kind: 'stream', detail: 'closed' }
+      lost.abort(new StreamEnd(kind, detail, text))
     })
     const start = clock.now()
     trace.waitFor('ping')

@@ -28,6 +28,9 @@ export function sessionSettings(settings: Settings): SessionSettings & NetworkSe
     get queueBytes() {
       return settings.get('xmpp.server.outgoing.queue-bytes')
     },
+    get queueBytesTotal() {
+      return settings.get('xmpp.server.outgoing.queue-bytes-total')
+    },
     get maxAttempts() {
       return settings.get('xmpp.server.outgoing.max-attempts')
     },

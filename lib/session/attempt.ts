@@ -33,6 +33,8 @@ export interface AttemptOptions {
   /** Aborts with the attempt's absolute deadline, or when the service stops. */
   readonly signal: AbortSignal
   readonly provenLately: boolean
+  /** Most addresses that are dialed, where fewer are to be than usual. */
+  readonly mostAddresses?: number
   /** What is true of every connection of the attempt; a new one for each. */
   readonly history: AttemptHistory
   /** Wraps a secured stream; the owner of the streams names and counts them. */
@@ -58,7 +60,7 @@ export async function reach(options: AttemptOptions): Promise<OutgoingStream> {
 
 /** The same with the time at which its socket was connected. */
 async function reachSince(options: AttemptOptions): Promise<readonly [OutgoingStream, number]> {
-  const { context, connect, pair, rules, trace, signal, provenLately } = options
+  const { context, connect, pair, rules, trace, signal, provenLately, mostAddresses } = options
   const { clock, settings } = context
   const opened = await connect<Opened>({
     pair,
@@ -66,6 +68,7 @@ async function reachSince(options: AttemptOptions): Promise<readonly [OutgoingSt
     trace,
     signal,
     provenLately,
+    ...(mostAddresses !== undefined && { mostAddresses }),
     open: async (socket, addresses, raceSignal, kind, target) => {
       const connectedAt = clock.now()
       const transport = new Transport(socket, { clock, addresses, writeTimeoutMs: settings.writeTimeoutMs })

@@ -22,6 +22,8 @@ export interface ConnectRequest<T> {
   readonly signal: AbortSignal
   /** Whether the domain has proven itself lately; a domain that never has may simply have no XMPP server. */
   readonly provenLately: boolean
+  /** Most addresses that are dialed, where fewer are to be than usual. */
+  readonly mostAddresses?: number
   /** Makes a connected socket usable, spoken to as `transport` says, or rejects with a StreamEnd. */
   open(
     socket: Duplex,
@@ -82,7 +84,7 @@ export function networkConnect({
   isOwnListener,
   random = Math.random,
 }: NetworkOptions): Connect {
-  return async ({ pair, rules, trace, signal, provenLately, open }) => {
+  return async ({ pair, rules, trace, signal, provenLately, mostAddresses, open }) => {
     const startedAt = clock.now()
     const dnsOverrides = overrides()
     const { proxy } = settings
@@ -115,6 +117,7 @@ export function networkConnect({
         trace,
         proxy,
         startedAt,
+        ...(mostAddresses !== undefined && { mostAddresses }),
         open: (socket, target, raceSignal) =>
           open(
             socket,

@@ -39,6 +39,8 @@ export interface SessionSettings {
   readonly writeTimeoutMs: number
   readonly queueStanzas: number
   readonly queueBytes: number
+  /** In the queues of all pairs; for one local sender a quarter of it. */
+  readonly queueBytesTotal: number
   readonly maxAttempts: number
   readonly backoffInitialMs: number
   readonly backoffMaxMs: number

@@ -22,6 +22,15 @@ export type VerifyOutcome =
 /** Has the authoritative server of `pair.remote` check a key that was sent on the stream with this id. Never rejects. */
 export type Verify = (pair: DomainPair, streamId: string, key: string, signal: AbortSignal) => Promise<VerifyOutcome>
 
+/** The same, with the network that the stream comes from. */
+export type VerifyFrom = (
+  pair: DomainPair,
+  streamId: string,
+  key: string,
+  signal: AbortSignal,
+  place: string,
+) => Promise<VerifyOutcome>
+
 const MOST_PENDING = 16
 /** Dialback requests that one stream may make in its life; 100 pairs need no more. */
 const MOST_REQUESTS = 500

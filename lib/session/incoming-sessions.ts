@@ -5,7 +5,7 @@ import type { DomainPair } from '../stanza/domain-pair.js'
 import type { EndReason } from '../stream/end-reason.js'
 import { Transport, type TransportAddresses } from '../stream/transport.js'
 import type { SessionContext } from './context.js'
-import type { Verify } from './incoming-dialback.js'
+import type { VerifyFrom } from './incoming-dialback.js'
 import { type IncomingRow, IncomingSession } from './incoming-session.js'
 
 /** Proven streams from one address; a large site may have many domains behind it. */
@@ -13,7 +13,7 @@ const MOST_PROVEN_PER_ADDRESS = 200
 
 export interface IncomingSessionsOptions {
   readonly context: SessionContext
-  readonly verify: Verify
+  readonly verify: VerifyFrom
   readonly proven: (pair: DomainPair, proof: Proof) => void
 }
 
@@ -45,8 +45,9 @@ export class IncomingSessions {
       addresses,
       writeTimeoutMs: context.settings.writeTimeoutMs,
     })
+    const place = addresses.remoteAddress === undefined ? '' : networkOf(addresses.remoteAddress)
     const session = new IncomingSession(tag, transport, context, {
-      verify,
+      verify: (pair, streamId, key, signal) => verify(pair, streamId, key, signal, place),
       proven,
       ended: () => this.#sessions.delete(tag),
     })

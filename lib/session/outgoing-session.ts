@@ -1,4 +1,3 @@
-import { BoundedQueue } from '../base/bounded-queue.js'
 import type { Trace } from '../base/trace.js'
 import type { Proof } from '../negotiation/rules.js'
 import type { DomainPair } from '../stanza/domain-pair.js'
@@ -16,6 +15,8 @@ import {
 import type { Backoff, Rest } from './backoff.js'
 import type { SessionContext } from './context.js'
 import type { Carried, OutgoingStream } from './outgoing-stream.js'
+import { PairQueue } from './pair-queue.js'
+import type { QueueBudget } from './queue-budget.js'
 
 export type OutgoingState = 'idle' | 'connecting' | 'established' | 'resting' | 'closed'
 
@@ -26,13 +27,6 @@ const MOVES: Readonly<Record<OutgoingState, readonly OutgoingState[]>> = {
   established: ['idle', 'closed'],
   resting: ['connecting', 'idle', 'closed'],
   closed: [],
-}
-
-export interface Waiting {
-  readonly stanza: Stanza
-  readonly refused: Refused
-  /** When it was accepted, by the clock's `now`. */
-  readonly since: number
 }
 
 /** Bounces of one failed attempt are made in slices, so that a long queue does not hold up everybody else. */
@@ -52,6 +46,8 @@ export interface OutgoingSessionHooks {
   /** Makes a stream that has proven the pair; rejects with whatever ended the attempt. */
   attempt(pair: DomainPair, trace: Trace, signal: AbortSignal): Promise<readonly [OutgoingStream, Proof]>
   newTrace(): Trace
+  /** What all sessions share. */
+  readonly budget: QueueBudget
   /** Puts the pair into the routing table; the result withdraws it. */
   publish(pair: DomainPair, route: Route, proof: Proof, stream: OutgoingStream): () => void
   /** A stanza that this session owned has been answered with an error. */
@@ -65,7 +61,7 @@ export class OutgoingSession implements Route, Carried {
   readonly #context: SessionContext
   readonly #hooks: OutgoingSessionHooks
   readonly #backoff: Backoff
-  readonly #queue: BoundedQueue<Waiting>
+  readonly #queue: PairQueue
   #state: OutgoingState = 'idle'
   #stream: OutgoingStream | undefined
   #proof: Proof | undefined
@@ -78,10 +74,11 @@ export class OutgoingSession implements Route, Carried {
     this.#context = context
     this.#backoff = backoff
     this.#hooks = hooks
-    this.#queue = new BoundedQueue<Waiting>(
-      () => ({ count: context.settings.queueStanzas, bytes: context.settings.queueBytes }),
-      ({ stanza }) => stanza.size,
-    )
+    const limits = (): { count: number; bytes: number } => ({
+      count: context.settings.queueStanzas,
+      bytes: context.settings.queueBytes,
+    })
+    this.#queue = new PairQueue(limits, hooks.budget)
   }
 
   get state(): OutgoingState {
@@ -102,6 +99,11 @@ export class OutgoingSession implements Route, Carried {
 
   get waitingBytes(): number {
     return this.#queue.bytes
+  }
+
+  /** The local accounts of which something waits that is not an error. */
+  get senders(): ReadonlyMap<string, number> {
+    return this.#queue.senders
   }
 
   /** For how long the oldest of what waits has been waiting; 0 when nothing does. */

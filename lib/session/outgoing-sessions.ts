@@ -1,7 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { LRUCache } from 'lru-cache'
 import { Deadline, untilAborted } from '../base/deadline.js'
-import { Slots } from '../base/slots.js'
 import { Trace } from '../base/trace.js'
 import type { SecuredStream } from '../negotiation/initiate.js'
 import type { Proof, Rules } from '../negotiation/rules.js'
@@ -11,6 +10,7 @@ import type { Stanza } from '../stanza/stanza.js'
 import { type EndReason, refusalOf, StreamEnd } from '../stream/end-reason.js'
 import type { XmlStream } from '../stream/xml-stream.js'
 import { type AttemptOptions, attempt, reach } from './attempt.js'
+import { AttemptTurns } from './attempt-turns.js'
 import { Backoff } from './backoff.js'
 import type { Connect } from './connect.js'
 import type { SessionContext } from './context.js'
@@ -21,6 +21,7 @@ import { KeyVerifier } from './key-verifier.js'
 import { type OutgoingRow, rowOf } from './outgoing-row.js'
 import { OutgoingSession } from './outgoing-session.js'
 import { OutgoingStream } from './outgoing-stream.js'
+import { QueueBudget } from './queue-budget.js'
 import { unreachableName } from './remote-name.js'
 import { extendStream } from './reuse.js'
 
@@ -28,10 +29,10 @@ import { extendStream } from './reuse.js'
 const MOST_SESSIONS = 10_000
 /** Above so many, a pair that is not in use is forgotten, with its history, for each new one. */
 const KEPT_SESSIONS = 1000
-/** How long an attempt waits for its turn when too many are under way. */
-const LONGEST_TURN_MS = 30_000
 const PROVEN_MEMORY = 10_000
 const PROVEN_LATELY_MS = 30 * 24 * 3600 * 1000
+/** Addresses that are dialed because a stranger gave a key; an attempt of our own dials more. */
+const MOST_ADDRESSES_FOR_KEYS = 4
 
 export interface OutgoingSessionsOptions {
   readonly context: SessionContext
@@ -66,7 +67,8 @@ export class OutgoingSessions {
   readonly #options: OutgoingSessionsOptions
   readonly #context: SessionContext
   readonly #backoff: Backoff
-  readonly #slots: Slots
+  readonly #turns: AttemptTurns
+  readonly #budget: QueueBudget
   readonly #sessions = new Map<string, OutgoingSession>()
   readonly #streams = new Set<OutgoingStream>()
   readonly #verifier: KeyVerifier
@@ -80,15 +82,23 @@ export class OutgoingSessions {
     setMaxListeners(0, this.#stopping.signal)
     this.#context = options.context
     this.#backoff = new Backoff(options.context.clock, options.context.settings, options.random)
-    this.#slots = new Slots(() => options.context.settings.maxAttempts)
+    const { clock, settings } = options.context
+    this.#turns = new AttemptTurns(
+      clock,
+      () => settings.maxAttempts,
+      remote => this.#provenLately(remote),
+    )
+    this.#budget = new QueueBudget(() => settings.queueBytesTotal)
     this.#verifier = new KeyVerifier({
       context: options.context,
       newTrace: pair => this.#newTrace(pair),
       liveStreamTo: remote => this.#liveStreamTo(remote),
-      reach: (pair, rules, trace, signal) => reach(this.#attemptOptions(pair, rules, trace, signal)),
+      reach: (pair, rules, trace, signal) =>
+        reach({ ...this.#attemptOptions(pair, rules, trace, signal), mostAddresses: MOST_ADDRESSES_FOR_KEYS }),
       heardFrom: remote => this.heardFrom(remote),
       isRouted: options.isRouted,
       stopping: this.#stopping.signal,
+      random: options.random,
     })
   }
 
@@ -99,8 +109,10 @@ export class OutgoingSessions {
     const pair = new DomainPair(local, remote)
     const session = this.#sessions.get(pair.key) ?? this.#open(pair)
     if (session instanceof OutgoingSession) {
+      const senders = session.senders.size
       const refusal = session.deliver(stanza, refused)
       if (refusal === undefined) this.counters.accepted++
+      if (session.senders.size > senders) this.#turns.reconsider()
       return refusal
     }
     return refusalOf(session)
@@ -125,6 +137,7 @@ export class OutgoingSessions {
     const session = new OutgoingSession(pair, this.#context, this.#backoff, {
       attempt: (_, trace, signal) => this.#attempt(pair, trace, signal),
       newTrace: () => this.#newTrace(pair),
+      budget: this.#budget,
       publish: (_, route, proof, stream) => {
         this.heardFrom(pair.remote)
         return this.#options.publish(pair, this.#counted(route), proof, stream)
@@ -192,7 +205,8 @@ export class OutgoingSessions {
     signal: AbortSignal,
     { isApart = false, dialback = true } = {},
   ): Promise<readonly [OutgoingStream, Proof]> {
-    const free = await this.#turn(signal)
+    const session = isApart ? undefined : this.#sessions.get(pair.key)
+    const free = await this.#turns.take({ pair, senders: session && (() => session.senders) }, signal)
     const { clock, settings } = this.#context
     const total = settings.resolutionTimeoutMs + settings.initialiseTimeoutMs
     const deadline = new Deadline(clock, total, () => new StreamEnd('deadline', trace.waitingFor), signal)
@@ -235,22 +249,7 @@ export class OutgoingSessions {
     }
   }
 
-  async #turn(signal: AbortSignal): Promise<() => void> {
-    const wait = new Deadline(
-      this.#context.clock,
-      LONGEST_TURN_MS,
-      () => new StreamEnd('overload', 'too-many-attempts'),
-      signal,
-    )
-    try {
-      return await this.#slots.take(wait.signal)
-    } finally {
-      wait.done()
-    }
-  }
-
   #attemptOptions(pair: DomainPair, rules: Rules, trace: Trace, signal: AbortSignal): AttemptOptions {
-    const provenAt = this.#proven.get(pair.remote)
     return {
       context: this.#context,
       connect: this.#options.connect,
@@ -258,10 +257,15 @@ export class OutgoingSessions {
       rules,
       trace,
       signal,
-      provenLately: provenAt !== undefined && this.#context.clock.now() - provenAt < PROVEN_LATELY_MS,
+      provenLately: this.#provenLately(pair.remote),
       history: { tlsBegun: false },
       wrap: (stream, secured) => this.#wrap(pair.remote, stream, secured),
     }
+  }
+
+  #provenLately(remote: string): boolean {
+    const provenAt = this.#proven.get(remote)
+    return provenAt !== undefined && this.#context.clock.now() - provenAt < PROVEN_LATELY_MS
   }
 
   #wrap(remote: string, stream: XmlStream, secured: SecuredStream): OutgoingStream {
@@ -281,8 +285,8 @@ export class OutgoingSessions {
   }
 
   /** See `KeyVerifier.verify`. */
-  verify(pair: DomainPair, streamId: string, key: string, signal: AbortSignal): Promise<VerifyOutcome> {
-    return this.#verifier.verify(pair, streamId, key, signal)
+  verify(...question: Parameters<KeyVerifier['verify']>): Promise<VerifyOutcome> {
+    return this.#verifier.verify(...question)
   }
 
   #liveStreamTo(remote: string): OutgoingStream | undefined {
@@ -296,6 +300,7 @@ export class OutgoingSessions {
   heardFrom(remote: string): void {
     this.#proven.set(remote, this.#context.clock.now())
     this.#backoff.clear(remote)
+    this.#verifier.heardFrom(remote)
     for (const session of this.#sessions.values()) if (session.pair.remote === remote) session.retry()
   }
 

@@ -170,7 +170,6 @@ async function whyNot(candidate: Candidate, options: ReuseOptions, signal: Abort
       port !== undefined &&
       (await leadsTo({ domain: pair.remote, rules, address, port, trace, signal })),
   })
-  if (evidence === undefined) return 'nothing shows that its peer speaks for the domain'
   trace.note('reuse', { stream: stream.tag, kind, evidence })
   // The stream may have changed while DNS was asked.
   return obstacle(kind, factsOf(stream, pair), rules)

@@ -1,11 +1,13 @@
 import { PassThrough } from 'node:stream'
 import { expect } from 'chai'
+import { AdminError } from '../../lib/admin/admin-client.js'
 import { type Clock, systemClock } from '../../lib/base/clock.js'
 import { main } from '../../lib/service/cli/main.js'
-import type { ProbeReport } from '../../lib/service/contract.js'
+import type { ProbeReport, ProbeStarted } from '../../lib/service/contract.js'
 import { createService } from '../../lib/service/service.js'
 import { Settings } from '../../lib/service/settings.js'
 import { type Fixture, TestAuthority } from '../support/authority.js'
+import { DeafListener } from '../support/deaf-listener.js'
 import { type Member, type Sets, World } from './world.js'
 
 interface Outcome {
@@ -24,14 +26,21 @@ describe('comity probe', () => {
   })
   afterEach(() => world.close())
 
-  async function comity(...args: string[]): Promise<Outcome> {
+  const comity = (...args: string[]): Promise<Outcome> => comityTold(args, () => {})
+
+  async function comityTold(args: readonly string[], written: (text: string) => void): Promise<Outcome> {
     let output = ''
     let errors = ''
     const status = await main(
       args,
       {
         input: new PassThrough().end(),
-        output: { write: text => (output += text) },
+        output: {
+          write: text => {
+            output += text
+            written(text)
+          },
+        },
         errors: { write: text => (errors += text) },
         env: north.env,
       },
@@ -63,7 +72,7 @@ describe('comity probe', () => {
       const outcome = await comity('probe', 'south.example')
       expect(outcome.errors).to.equal('')
       expect(outcome.status).to.equal(0)
-      expect(lastLine(outcome)).to.match(/^works: proven by external, ping \d+ ms$/)
+      expect(lastLine(outcome)).to.match(/^works: proven by SASL EXTERNAL, ping \d+ ms$/)
       for (const words of [
         /DNS +SRV _xmpp-server\._tcp\.south\.example: 10 0 \d+ xmpp\.south\.example \(DNSSEC (in)?secure, for \d+ s\)/,
         /DNS +A xmpp\.south\.example: 127\.0\.0\.1 /,
@@ -123,9 +132,26 @@ describe('comity probe', () => {
       await certify(south, 'self-signed')
       await south.start()
       world.publish('south.example', south.serverPort)
-      const found = await report('south.example')
-      expect(found).to.include({ status: 0, outcome: 'works', proof: 'dialback' })
-      expect(found.pingMs).to.be.a('number')
+      const outcome = await comity('probe', 'south.example')
+      expect(outcome.status).to.equal(0)
+      expect(outcome.output)
+        .to.match(/not verified:\n +- /)
+        .and.match(/dialback: key sent\n.*dialback: valid\n/)
+      expect(lastLine(outcome)).to.match(/^works: proven by dialback, ping \d+ ms$/)
+    })
+
+    it('XEP-0368: Direct TLS, and several places in the order in which they are tried', async () => {
+      const south = await world.running('south.example')
+      const [record] = world.dns.zone['_xmpp-server._tcp.south.example']!.SRV!
+      world.dns.zone['_xmpps-server._tcp.south.example'] = {
+        SRV: [{ ...record!, priority: 5, port: south.directTlsPort }],
+      }
+      const { status, output } = await comity('probe', 'south.example')
+      expect(status).to.equal(0)
+      const [tls, plain] = [south.directTlsPort, south.serverPort]
+      expect(output).to.include(`order   xmpp.south.example ${tls} (TLS), xmpp.south.example ${plain}\n`)
+      expect(output).to.include(`trying 127.0.0.1 port ${tls} (xmpp.south.example) for TLS at once\n`)
+      expect(output).to.include('ALPN xmpp-server, asked for south.example')
     })
 
     async function certify(member: Member, fixture: Fixture): Promise<void> {
@@ -254,19 +280,60 @@ describe('comity probe', () => {
       )
     })
 
+    it('the admin socket refuses what it does not understand, and more than 20 at once; a stop ends them all', async () => {
+      const refusal = async (asking: Promise<unknown>): Promise<unknown> =>
+        await asking.then(
+          () => undefined,
+          (error: unknown) => (error instanceof AdminError ? error.status : error),
+        )
+      const post = (remote: unknown): Promise<unknown> => north.admin('POST', '/probes', { remote })
+      expect(await refusal(north.admin('GET', '/probes/none'))).to.equal(404)
+      for (const body of [undefined, 5, 'a..b']) expect(await refusal(post(body))).to.equal(400)
+      const deaf = new DeafListener()
+      try {
+        world.publish('south.example', await deaf.listen())
+        const { id } = (await post('south.example')) as ProbeStarted
+        expect(await refusal(north.admin('GET', `/probes/${id}?after=-1`))).to.equal(400)
+        for (let others = 1; others < 20; others++) await post('south.example')
+        expect(await refusal(post('south.example'))).to.equal(503)
+        await north.stop()
+        expect(north.log.all('probe-ended').map(({ outcome }) => outcome)).to.deep.equal(
+          Array.from({ length: 20 }, () => 'shutdown: stopping'),
+        )
+      } finally {
+        await deaf.close()
+      }
+    })
+
+    it('a service that ends meanwhile ends the command, which does not go on by itself', async () => {
+      const deaf = new DeafListener()
+      try {
+        world.publish('south.example', await deaf.listen())
+        let stopped: Promise<void> | undefined
+        const { status, output } = await comityTold(['probe', 'south.example'], text => {
+          if (text.includes('trying 127.0.0.1')) stopped ??= north.stop()
+        })
+        expect(status).to.equal(1)
+        expect(output.match(/TCP +trying/g)).to.have.length(1)
+        await stopped
+      } finally {
+        await deaf.close()
+      }
+    })
+
     it('a domain of our own is no remote one', async () => {
       expect(await report('north.example')).to.include({ status: 1, failed: 'address', mends: 'sender' })
     })
   })
 
   it('RFC 6120 §8.2.3: a ping that nobody answers shows which way is broken', async () => {
-    const pings: (() => void)[] = []
+    const pings = new Set<() => void>()
     const clock: Clock = {
       ...systemClock,
       after: (ms, action) => {
         if (ms !== 10_000) return systemClock.after(ms, action)
-        pings.push(action)
-        return () => {}
+        pings.add(action)
+        return () => pings.delete(action)
       },
     }
     north = await world.member('north.example')

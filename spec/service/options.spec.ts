@@ -67,6 +67,14 @@ describe('options', () => {
       1_073_741_825,
       'a whole number from 65536 to 1073741824',
     ],
+    [
+      'xmpp.server.outgoing.queue-bytes-total',
+      67_108_864,
+      68_719_476_736,
+      67_108_863,
+      68_719_476_737,
+      'a whole number from 67108864 to 68719476736',
+    ],
     ['xmpp.server.outgoing.max-attempts', 1, 10_000, 0, 10_001, 'a whole number from 1 to 10000'],
     ['xmpp.server.backoff.initial', '100ms', '1h', '99ms', '3601s', seconds('100ms', '1h')],
     [

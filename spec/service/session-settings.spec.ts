@@ -18,6 +18,7 @@ const FOLLOWED: readonly (readonly [
   ['writeTimeoutMs', 'xmpp.socket.write-timeout-seconds', 6, 6000],
   ['queueStanzas', 'xmpp.server.outgoing.queue', 7, 7],
   ['queueBytes', 'xmpp.server.outgoing.queue-bytes', 1_000_000, 1_000_000],
+  ['queueBytesTotal', 'xmpp.server.outgoing.queue-bytes-total', 100_000_000, 100_000_000],
   ['maxAttempts', 'xmpp.server.outgoing.max-attempts', 9, 9],
   ['backoffInitialMs', 'xmpp.server.backoff.initial', '1s', 1000],
   ['backoffMaxMs', 'xmpp.server.backoff.max', '10s', 10_000],

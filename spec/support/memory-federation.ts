@@ -69,6 +69,7 @@ export const memorySettings: SessionSettings = {
   writeTimeoutMs: 30_000,
   queueStanzas: 2000,
   queueBytes: 8 * 1024 * 1024,
+  queueBytesTotal: 256 * 1024 * 1024,
   maxAttempts: 100,
   backoffInitialMs: 2000,
   backoffMaxMs: 300_000,
@@ -113,6 +114,7 @@ export class MemoryFederation {
   /** Stanzas that have come for local users, in order. */
   readonly received: Stanza[] = []
   readonly proven: { readonly pair: DomainPair; readonly proof: Proof; readonly direction: Direction }[] = []
+  #connections = 0
   #waiting: { readonly match: (stanza: Stanza) => boolean; readonly resolve: (stanza: Stanza) => void }[] = []
 
   constructor(options: MemoryFederationOptions) {
@@ -165,7 +167,7 @@ export class MemoryFederation {
     })
     this.incoming = new IncomingSessions({
       context: this.context,
-      verify: (pair, streamId, key, signal) => this.outgoing.verify(pair, streamId, key, signal),
+      verify: (...question) => this.outgoing.verify(...question),
       proven: (pair, proof) => {
         this.proven.push({ pair, proof, direction: 'incoming' })
         this.outgoing.heardFrom(pair.remote)
@@ -180,9 +182,15 @@ export class MemoryFederation {
     })
     for (const domain of domains) {
       network.listen(domain, socket =>
-        this.accept(socket, undefined, network.directTls.has(domain) ? 'tls' : 'starttls'),
+        this.accept(socket, this.#nextAddress(), network.directTls.has(domain) ? 'tls' : 'starttls'),
       )
     }
+  }
+
+  /** Whoever comes through the network comes from somewhere else than the last one: what is limited by address is a matter of its own. */
+  #nextAddress(): string {
+    this.#connections++
+    return `198.51.100.${this.#connections % 256}`
   }
 
   /** Takes a connection as a listener would. */

@@ -330,13 +330,14 @@ export class WireHost {
   }
 
   /** The next connection, after STARTTLS; our second header has not been said yet. */
-  async encrypted(certificate: Fixture = 'both'): Promise<WirePeer> {
+  async encrypted(certificate: Fixture | { readonly cert: string; readonly key: string } = 'both'): Promise<WirePeer> {
+    const shown = typeof certificate === 'string' ? this.#server.credentialsOf(this.domain, certificate) : certificate
     const peer = await this.connection()
     await peer.hears('<stream:stream ', '>')
     await peer.say(reply({ from: this.domain }) + features(OFFERS.starttls))
     await peer.hears('<starttls ', '/>')
     await peer.say(PROCEED)
-    await peer.secure({ isServer: true, ...this.#server.credentialsOf(this.domain, certificate) })
+    await peer.secure({ isServer: true, cert: shown.cert, key: shown.key })
     return peer
   }
 

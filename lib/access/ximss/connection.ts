@@ -6,7 +6,7 @@ import { serverNameOf } from '../../stream/transport.js'
 
 /** Bounds of what waits for a client to read it, and of waiting for it to go. */
 export interface OutputLimits {
-  /** Bytes written and not yet taken by the operating system. */
+  /** Characters written and not yet taken by the operating system, from which on the connection is full. */
   readonly unsentBytes: number
   /** A client that takes nothing for so long while something waits is cut off. */
   readonly writeTimeoutMs: number
@@ -17,6 +17,8 @@ export interface OutputLimits {
 /** What a connection tells its owner. `closed` comes exactly once, and is the last. */
 export interface ConnectionEvents {
   data(chunk: Buffer): void
+  /** The connection was full, and is no more. */
+  drained(): void
   /** The client will send nothing more. */
   ended(): void
   /** `reason` for the log: a word of ours or the code of the system's error. */
@@ -40,6 +42,7 @@ export class Connection {
   #secure = false
   /** Between the last clear-text byte and the end of the handshake nobody reads here. */
   #upgrading = false
+  #full = false
   #ending = false
   #closed = false
   #reason = 'closed by client'
@@ -83,8 +86,22 @@ export class Connection {
   write(bytes: string | Buffer): void {
     if (this.#ending || this.#closed) return
     if (this.#batch.add(bytes)) process.nextTick(this.#flush)
-    const unsent = this.#batch.bytes + this.#socket.writableLength
-    if (unsent > this.#limits.unsentBytes) this.cut('unsent output over limit')
+    if (this.#unsent > this.#limits.unsentBytes) this.#full = true
+  }
+
+  /** Set from the write that goes over the limit until the client has taken enough: its owner is to produce nothing more until then. */
+  get full(): boolean {
+    return this.#full
+  }
+
+  /** Whether a message of that length can wait with what waits already. One alone always can, so no single one shuts a client out. */
+  hasRoom(characters: number): boolean {
+    const unsent = this.#unsent
+    return unsent === 0 || unsent + characters <= this.#limits.unsentBytes
+  }
+
+  get #unsent(): number {
+    return this.#batch.bytes + this.#socket.writableLength
   }
 
   /** Changes to TLS as the serving side, after all that was written has left in clear text. `done` comes after the handshake. */
@@ -151,6 +168,9 @@ export class Connection {
     this.#cancelWriteTimer?.()
     this.#cancelWriteTimer = undefined
     if (this.#socket.writableLength > 0) this.#armWriteTimer()
+    if (!this.#full || this.#closed || this.#unsent > this.#limits.unsentBytes) return
+    this.#full = false
+    this.#events.drained()
   }
 
   #watch(socket: Socket): void {

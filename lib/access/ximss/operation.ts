@@ -4,6 +4,7 @@ import type { SaslExchange } from '../sasl/exchange.js'
 import type { SaslMechanisms } from '../sasl/mechanisms.js'
 import type { UserSession } from '../user-session.js'
 import type { DataMessage } from './data-message.js'
+import type { GuardedAccounts } from './guarded-accounts.js'
 import type { Request } from './request.js'
 import type { XimssServices } from './services.js'
 
@@ -24,6 +25,7 @@ export interface Client {
   /** Whether passwords may cross this connection as they are. */
   readonly mayShowPassword: boolean
   readonly mechanisms: SaslMechanisms
+  readonly accounts: GuardedAccounts
   readonly user: UserSession | undefined
   /** The domain that names without domain mean. */
   targetDomain: string

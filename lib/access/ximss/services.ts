@@ -18,6 +18,11 @@ export interface XimssLimits {
   readonly failedLogins: number
   /** How long a failed login waits for its response. */
   readonly failedLoginDelayMs: number
+  /** So many failures in a row, of one network or for one account; from the last of them on no password is looked at for a while. */
+  readonly freeFailures: number
+  /** The first such while; it doubles with each further failure. */
+  readonly firstRestMs: number
+  readonly longestRestMs: number
   readonly unsentBytes: number
   readonly writeTimeoutMs: number
   readonly closeTimeoutMs: number
@@ -30,7 +35,10 @@ export const defaultXimssLimits: XimssLimits = {
   idleMs: 600_000,
   failedLogins: 3,
   failedLoginDelayMs: 1000,
-  unsentBytes: 1024 * 1024,
+  freeFailures: 5,
+  firstRestMs: 1000,
+  longestRestMs: 300_000,
+  unsentBytes: 2 * 1024 * 1024,
   writeTimeoutMs: 30_000,
   closeTimeoutMs: 5000,
 }

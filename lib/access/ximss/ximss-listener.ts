@@ -1,7 +1,9 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import type { Clock } from '../../base/clock.js'
 import type { Log } from '../../base/log.js'
+import { networkOf } from '../../base/network-of.js'
 import { SessionRegistry, type SessionRow } from '../session-registry.js'
+import { LoginGuard } from './login-guard.js'
 import type { XimssServices } from './services.js'
 import { XimssSession } from './ximss-session.js'
 
@@ -21,6 +23,10 @@ export interface XimssListenerOptions extends XimssPlaces {
   readonly services: XimssServices
 }
 
+/** Of all connections, the part that one network may have without having logged in; so many it may have in any case. */
+const STRANGERS_PART = 1 / 4
+const STRANGERS_AT_LEAST = 5
+
 /** How long a refused client may take to go by itself. */
 const REFUSED_LINGER_MS = 1000
 
@@ -36,6 +42,9 @@ export class XimssListener {
   readonly sessions: SessionRegistry
   readonly #services: XimssServices
   readonly #log: Log
+  readonly #guard: LoginGuard
+  /** The sessions that have not logged in. */
+  readonly #strangers = new Set<XimssSession>()
   #places: XimssPlaces
   readonly #servers: Server[] = []
   #endpoints: XimssEndpoint[] = []
@@ -45,6 +54,7 @@ export class XimssListener {
     this.#services = options.services
     this.#places = options
     this.#log = options.services.log.child({ tag: 'XIMSSI' })
+    this.#guard = new LoginGuard(options.services.clock, options.services.limits)
     this.sessions = new SessionRegistry(options.channels)
   }
 
@@ -119,20 +129,39 @@ export class XimssListener {
 
   #accept(socket: Socket, tls: boolean): void {
     const services = this.#services
-    if (this.#stopped !== undefined || this.sessions.full) {
-      this.#log.warn('ximss-refused', { address: socket.remoteAddress, reason: 'too many connections' })
-      refuse(socket, tls, services.clock)
+    const { remoteAddress: address } = socket
+    // Gone before it was taken: there is no address, nor anybody to talk to.
+    if (address === undefined) {
+      socket.destroy()
       return
     }
-    // Gone before it was taken: there is no address, nor anybody to talk to.
-    if (socket.remoteAddress === undefined) {
-      socket.destroy()
+    const isFull = this.#stopped !== undefined || this.sessions.full
+    if (isFull || !this.#hasRoomFor(address)) {
+      const reason = isFull ? 'too many connections' : 'too many connections without login'
+      this.#log.warn('ximss-refused', { address, reason })
+      refuse(socket, tls, services.clock)
       return
     }
     const id = this.sessions.nextId()
     let remove = (): void => {}
-    const session = new XimssSession(socket, { id, services, tlsAtOnce: tls, gone: () => remove() })
+    const gone = (): void => {
+      this.#strangers.delete(session)
+      remove()
+    }
+    const session = new XimssSession(socket, { id, services, guard: this.#guard, tlsAtOnce: tls, gone })
+    this.#strangers.add(session)
     remove = this.sessions.add(id, session)
+  }
+
+  /** Those that never log in must not take the places of all others. */
+  #hasRoomFor(address: string): boolean {
+    const network = networkOf(address)
+    let here = 0
+    for (const session of this.#strangers) {
+      if (session.user !== undefined) this.#strangers.delete(session)
+      else if (networkOf(session.address) === network) here++
+    }
+    return here < Math.max(STRANGERS_AT_LEAST, Math.floor(this.sessions.most * STRANGERS_PART))
   }
 }
 

@@ -3,7 +3,9 @@ import type { Socket } from 'node:net'
 import type { SecureContext } from 'node:tls'
 import type { Log } from '../../base/log.js'
 import type { Jid } from '../../stanza/jid.js'
+import type { Refusal } from '../../stanza/route.js'
 import type { Stanza } from '../../stanza/stanza.js'
+import { StanzaError } from '../../stanza/stanza-error.js'
 import { SaslMechanisms } from '../sasl/mechanisms.js'
 import type { RegisteredSession, SessionRow } from '../session-registry.js'
 import { type Appetite, UserSession } from '../user-session.js'
@@ -11,6 +13,8 @@ import { readAccountName, servedDomain } from './account-name.js'
 import { Connection, type TlsChoice } from './connection.js'
 import { type DataMessage, writeMessage } from './data-message.js'
 import { Framing } from './framing.js'
+import { GuardedAccounts } from './guarded-accounts.js'
+import type { LoginGuard } from './login-guard.js'
 import type { Client, RunningExchange } from './operation.js'
 import { readRequest } from './request.js'
 import { RequestRunner } from './request-runner.js'
@@ -22,6 +26,7 @@ type State = 'Connected' | 'Authenticating' | 'Authenticated' | 'Closing' | 'Clo
 export interface XimssSessionOptions {
   readonly id: number
   readonly services: XimssServices
+  readonly guard: LoginGuard
   /** TLS from the first byte. */
   readonly tlsAtOnce: boolean
   /** Called when nothing is left of the connection. */
@@ -30,6 +35,10 @@ export interface XimssSessionOptions {
 
 /** Until a client says what it takes part in it gets messages: the oldest ones know of nothing else. */
 const UNBOUND: Appetite = { messages: true, presence: false, iqs: false }
+
+/** How much longer than its stanza a message to the client may be: times as long, and characters on top. */
+const MOST_GROWTH = 4
+const FREE_GROWTH = 65_536
 
 /** Random bytes of a session's public id. */
 const URL_ID_BYTES = 18
@@ -42,6 +51,7 @@ const URL_ID_BYTES = 18
 export class XimssSession implements Client, RegisteredSession {
   readonly id: number
   readonly services: XimssServices
+  readonly accounts: GuardedAccounts
   user: UserSession | undefined
   targetDomain: string
   readonly #log: Log
@@ -64,7 +74,7 @@ export class XimssSession implements Client, RegisteredSession {
   #inputEnded = false
   #isPumping = false
 
-  constructor(socket: Socket, { id, services, tlsAtOnce, gone }: XimssSessionOptions) {
+  constructor(socket: Socket, { id, services, guard, tlsAtOnce, gone }: XimssSessionOptions) {
     const { clock, limits } = services
     this.id = id
     this.services = services
@@ -90,6 +100,7 @@ export class XimssSession implements Client, RegisteredSession {
           this.#framing.push(chunk)
           this.#pump()
         },
+        drained: () => this.#pump(),
         ended: () => {
           this.#inputEnded = true
           this.#pump()
@@ -97,9 +108,11 @@ export class XimssSession implements Client, RegisteredSession {
         closed: reason => this.#closed(reason),
       },
     })
+    const { address } = this.#connection
+    this.accounts = new GuardedAccounts({ accounts: services.accounts, guard, address, log: this.#log })
     this.#cancelLogin = clock.after(limits.loginTimeoutMs, () => this.close('no login in time'))
     this.#watchIdle()
-    this.#log.info('ximss-connected', { address: this.#connection.address, tls: tlsAtOnce })
+    this.#log.info('ximss-connected', { address, tls: tlsAtOnce })
     if (tlsAtOnce) this.#startTls()
   }
 
@@ -121,6 +134,10 @@ export class XimssSession implements Client, RegisteredSession {
     this.#end(text)
   }
 
+  get address(): string {
+    return this.#connection.address
+  }
+
   // What operations see.
 
   get isSecure(): boolean {
@@ -133,7 +150,7 @@ export class XimssSession implements Client, RegisteredSession {
 
   get mechanisms(): SaslMechanisms {
     this.#mechanisms ??= new SaslMechanisms({
-      accounts: this.services.accounts,
+      accounts: this.accounts,
       readName: name => readAccountName(name, this.targetDomain, this.services),
       fakeSaltSecret: this.services.fakeSaltSecret,
       isPlainAllowed: this.isSecure,
@@ -219,14 +236,19 @@ export class XimssSession implements Client, RegisteredSession {
     return this.#state !== 'Closing' && this.#state !== 'Closed'
   }
 
+  /** No further request is taken while one runs, nor while the client does not read the responses. */
+  get #isBusy(): boolean {
+    return this.#runner.running !== undefined || this.#connection.full
+  }
+
   #pump(): void {
     // A request that is done at once settles within the loop that started it.
     if (this.#isPumping) return
     this.#isPumping = true
-    while (this.#isOpen && this.#runner.running === undefined && this.#take());
+    while (this.#isOpen && !this.#isBusy && this.#take());
     this.#isPumping = false
     if (!this.#isOpen) return
-    if (this.#runner.running !== undefined) this.#connection.pause()
+    if (this.#isBusy) this.#connection.pause()
     else if (this.#inputEnded) this.#end('closed by client')
     else this.#connection.resume()
   }
@@ -265,14 +287,29 @@ export class XimssSession implements Client, RegisteredSession {
 
   #newUser(account: Jid, resource: string, appetite: Appetite): UserSession | undefined {
     const { clock, routes, route, broadcast } = this.services
-    const show = (stanza: Stanza): void => this.#show(stanza)
+    const show = (stanza: Stanza): Refusal | undefined => this.#show(stanza)
     const options = { account, resource, clock, routes, route, show, appetite }
     return UserSession.open(broadcast === undefined ? options : { ...options, broadcast })
   }
 
-  #show(stanza: Stanza): void {
-    const message = toDataMessage(stanza, this.#isNewForm)
-    if (message !== undefined) this.#say(writeMessage(message))
+  #show(stanza: Stanza): Refusal | undefined {
+    let text: string
+    try {
+      const message = toDataMessage(stanza, this.#isNewForm)
+      if (message === undefined) return undefined
+      text = writeMessage(message)
+    } catch (error) {
+      this.#log.error('ximss-show-failed', { kind: stanza.kind, error })
+      return new StanzaError('internal-server-error')
+    }
+    if (text.length > MOST_GROWTH * stanza.size + FREE_GROWTH) {
+      return new StanzaError('not-acceptable', { text: 'this grows too large for the client it is for' })
+    }
+    if (!this.#connection.hasRoom(text.length)) {
+      return new StanzaError('resource-constraint', { text: 'the client does not take what it is sent' })
+    }
+    this.#say(text)
+    return undefined
   }
 
   // The connection.

@@ -33,6 +33,10 @@ const factsOfSteps = z.looseObject({
   kind: z.string().optional().catch(undefined),
   reason: z.string().optional().catch(undefined),
   records: z.array(record).optional().catch(undefined),
+  groups: z
+    .array(z.array(z.object({ host: z.string(), port: z.number(), transport: z.string() })))
+    .optional()
+    .catch(undefined),
   dnssec: z.string().optional().catch(undefined),
   ttlSeconds: z.number().nullish().catch(undefined),
   host: z.string().optional().catch(undefined),
@@ -47,6 +51,9 @@ const factsOfSteps = z.looseObject({
   cipher: z.string().optional().catch(undefined),
   alpn: z.string().optional().catch(undefined),
   servername: z.string().optional().catch(undefined),
+  listed: z.boolean().optional().catch(undefined),
+  applies: z.boolean().optional().catch(undefined),
+  record: z.string().optional().catch(undefined),
   verified: z.boolean().optional().catch(undefined),
   method: z.string().optional().catch(undefined),
   matchedName: z.string().optional().catch(undefined),
@@ -86,7 +93,12 @@ const WORDS: Readonly<Record<string, Words>> = {
   'dns.override': ({ host, port }) => ['DNS', `dns.override leads to ${host} port ${port}`],
   'dns.answer': facts => ['DNS', `${facts.type ?? 'A, AAAA'} ${facts.name}: ${answerOf(facts)}`],
   'dns.unusable': ({ name }) => ['DNS', `${name}: records that lead nowhere are left out`],
-  candidates: () => undefined,
+  candidates: ({ groups = [] }) => {
+    const places = groups
+      .flat()
+      .map(({ host, port, transport }) => `${host} ${port}${transport === 'tls' ? ' (TLS)' : ''}`)
+    return places.length > 1 ? ['order', places.join(', ')] : undefined
+  },
   'dial.group': () => undefined,
   'dial.won': () => undefined,
   proxy: ({ proxy }) => ['proxy', `through ${proxy}`],
@@ -116,11 +128,14 @@ const WORDS: Readonly<Record<string, Words>> = {
   ],
   certificate: facts => ['cert', ...certificateLines(facts)],
   'certificate.pkix': () => undefined,
-  'certificate.dane': ({ verified, name }) => ['DANE', `${name}: ${verified ? 'fits' : 'does not fit'}`],
-  'certificate.posh': ({ text }) => ['POSH', text ?? ''],
+  'certificate.dane': ({ name, applies, verified, record: tlsa }) => [
+    'DANE',
+    applies ? `${name}: ${verified ? `fits ${tlsa ?? ''}` : 'does not fit'}` : `${name}: no record that can be used`,
+  ],
+  'certificate.posh': ({ listed, text }) => ['POSH', listed ? 'lists the certificate' : `does not vouch: ${text}`],
   external: ({ accepted, refused }) => ['proof', accepted ? 'SASL EXTERNAL accepted' : `SASL EXTERNAL: ${refused}`],
   dialback: ({ result }) => ['proof', result === undefined ? 'dialback: key sent' : `dialback: ${result}`],
-  proven: ({ proof }) => ['proof', `our domain is proven by ${proof}`],
+  proven: ({ proof }) => ['proof', `our domain is proven by ${proofText(proof)}`],
   ping: ({ asked, skipped, ms, answer, condition }) => [
     'ping',
     skipped ?? (asked ? 'sent; the answer comes on their own stream to us' : pingAnswer(ms, answer, condition)),
@@ -144,7 +159,8 @@ export function stepText({ atMs, step, facts }: TraceStep): string {
 /** What came of it, and what to do. */
 export function outcomeText({ outcome, failed, words, reason, mends, hint, proof, pingMs }: ProbeReport): string {
   const lines = hint === '' ? [] : [`hint: ${hint}`]
-  if (outcome === 'works') lines.push(`works: proven by ${proof}${pingMs === undefined ? '' : `, ping ${pingMs} ms`}`)
+  if (outcome === 'works')
+    lines.push(`works: proven by ${proofText(proof)}${pingMs === undefined ? '' : `, ping ${pingMs} ms`}`)
   else lines.push(`failed: ${failed}: ${words} (${reason}); to be mended by: ${mends}`)
   return lines.map(line => `${printable(line)}\n`).join('')
 }
@@ -194,4 +210,8 @@ function certificateLines({ chain = [], verified, method, matchedName, defects: 
 
 function pingAnswer(ms: number | undefined, answer: string | undefined, condition: string | undefined): string {
   return `${answer === 'error' ? `answered with ${condition ?? 'an error'}` : 'answered'} after ${ms} ms`
+}
+
+function proofText(proof: string | undefined): string {
+  return proof === 'external' ? 'SASL EXTERNAL' : String(proof)
 }

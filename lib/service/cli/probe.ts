@@ -56,10 +56,9 @@ export function addProbe(
       }
       const request = { remote, local: from, onStep }
       try {
-        const report = await askService(settings, request).catch(async (error: unknown) => {
-          if (!(error instanceof AdminUnreachable && error.isAbsent)) throw error
-          return await tryHere(settings, request, await loadService())
-        })
+        const id = await start(settings, request)
+        const report =
+          id === undefined ? await tryHere(settings, request, await loadService()) : await watch(settings, id, onStep)
         show(io, flags, report, () => outcomeText(report))
         exit(report.outcome === 'works' ? 0 : 1)
       } catch (error) {
@@ -70,13 +69,22 @@ export function addProbe(
     })
 }
 
-async function askService(settings: Settings, { remote, local, onStep }: ProbeRequest): Promise<ProbeReport> {
+/** Has the running service begin; undefined when none runs. */
+async function start(settings: Settings, { remote, local }: ProbeRequest): Promise<string | undefined> {
+  try {
+    return started.parse(await adminRequest(adminSocketPath(settings), 'POST', '/probes', { remote, local })).id
+  } catch (error) {
+    if (error instanceof AdminUnreachable && error.isAbsent) return undefined
+    throw error
+  }
+}
+
+async function watch(settings: Settings, id: string, onStep: (step: TraceStep) => void): Promise<ProbeReport> {
   const path = adminSocketPath(settings)
-  const { id } = started.parse(await adminRequest(path, 'POST', '/probes', { remote, local }))
   const steps: TraceStep[] = []
   for (;;) {
     const { steps: more, report } = news.parse(await adminRequest(path, 'GET', `/probes/${id}?after=${steps.length}`))
-    for (const step of more) onStep?.(step)
+    for (const step of more) onStep(step)
     steps.push(...more)
     if (report !== undefined) return { ...report, steps }
   }

@@ -47,7 +47,7 @@ describe('XIMSS login', () => {
     })
 
     it('fails alike for an unknown account, a wrong password, a domain not served and a name that is none', async () => {
-      await start({ limits: { failedLogins: 100 } })
+      await start({ limits: { failedLogins: 100, freeFailures: 100 } })
       const client = await fixture.client()
       const answers = new Set<string>()
       for (const name of [

@@ -327,14 +327,22 @@ describe('XIMSS session', () => {
       expect(fixture.log.lines.at(-1)?.fields).to.include({ reason: 'client does not read' })
     })
 
-    it('unsent output is bounded', async () => {
-      await start()
+    it('unsent responses are bounded: no further request is taken until the client reads', async () => {
+      await start({ limits: { unsentBytes: 100_000 } })
       const client = await fixture.boundClient()
       client.pause()
-      const text = 'x'.repeat(200_000)
-      for (let i = 0; i < 100 && fixture.listener.snapshot()[0]?.status !== 'Closed'; i++) fixture.deliverText(text)
-      await fixture.gone()
-      expect(fixture.log.lines.at(-1)?.fields).to.include({ reason: 'unsent output over limit' })
+      const request = `<noop id="${'x'.repeat(100_000)}"/>`
+      // More than any socket buffer of the system takes.
+      for (let i = 0; i < 200; i++) client.send(request)
+      client.send('<noop id="last"/>')
+      const answered = (): number => fixture.log.events().filter(event => event === 'ximss-request').length
+      for (let before = -1; before !== answered(); ) {
+        before = answered()
+        for (let i = 0; i < 200; i++) await new Promise(resolve => setImmediate(resolve))
+      }
+      expect(answered()).to.be.below(200)
+      client.resume()
+      await client.nextWith('id="last"')
     })
 
     it('leaves no timer and no route behind', async () => {

@@ -32,12 +32,11 @@ async function loginInClear(client: Client, request: Request): Promise<Outcome> 
   const name = request.required('authData')
   const password = request.required('password')
   if (!client.mayShowPassword) throw new XimssError(504, 'login in clear text requires TLS')
-  const { accounts } = client.services
   const isReadable = name.length <= MOST_CHARACTERS && password.length <= MOST_CHARACTERS
   const account = isReadable ? readAccountName(name, client.targetDomain, client.services) : undefined
   const { local, domain } = account ?? NOBODY
   // Asked for unknown names as well, so that they take as long.
-  const isProven = isReadable && (await accounts.verifyPassword(local, domain, password))
+  const isProven = isReadable && (await client.accounts.verifyPassword(local, domain, password))
   if (!isProven || account === undefined) return fail(client)
   client.logIn(accountJid(account, client.services), request.attribute('version'))
   return undefined
@@ -48,6 +47,7 @@ async function startExchange(client: Client, request: Request, method: string): 
   if (exchange === undefined) throw badParameter('method')
   const running: RunningExchange = { loginId: request.id ?? '', version: request.attribute('version'), exchange }
   client.exchange = running
+  client.accounts.beginExchange()
   const initial = request.attribute('authData')
   if (initial !== undefined) return goOn(client, running, decode(initial))
   // RFC 4422 §3.3: these mechanisms let the client speak first; without an initial response it is asked to.
@@ -59,10 +59,12 @@ async function goOn(client: Client, running: RunningExchange, data: Buffer | und
     if (data === undefined || data.length > 0) return fail(client)
     return finish(client, running)
   }
+  if (!client.accounts.admitsStep) return fail(client)
   const step: SaslStep =
     data === undefined ? { kind: 'failure', condition: 'incorrect-encoding' } : await running.exchange.respond(data)
-  if (step.kind === 'failure') return fail(client)
   if (step.kind === 'challenge') return challenge(client, step.data)
+  client.accounts.endExchange(step.kind === 'success')
+  if (step.kind === 'failure') return fail(client)
   running.proven = step.account
   // RFC 4422 §3.6: where success has no room for the server's last words they are one more challenge, answered by nothing.
   return step.data === undefined ? finish(client, running) : challenge(client, step.data)

@@ -42,9 +42,19 @@ type Reader = (request: Request, jids: Client['services']['jids']) => Stanza
  */
 function submit(client: Client, request: Request, read: Reader): Outcome | Promise<Outcome> {
   const user = userOf(client)
-  if (user.submit(read(request, client.services.jids)) !== undefined) throw tooManyRequests()
+  if (user.submit(readBounded(read, client, request)) !== undefined) throw tooManyRequests()
   const { pressure } = user
   return pressure === undefined ? undefined : new Promise(resolve => pressure.onRelief(() => resolve(undefined)))
+}
+
+function readBounded(read: Reader, { services }: Client, request: Request): Stanza {
+  try {
+    return read(request, services.jids)
+  } catch (error) {
+    // To stand on its own the stanza would have to repeat the declarations of the request beyond measure.
+    if (error instanceof RangeError) throw badParameter('namespaces')
+    throw error
+  }
 }
 
 function userOf({ user }: Client): UserSession {
