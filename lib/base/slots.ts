@@ -1,4 +1,4 @@
-/** On whose account a place is wanted. What is a function is asked anew whenever places are given out. */
+/** On whose account a place is wanted; an object for each. What is a function is asked anew whenever places are given out. */
 export interface Turn {
   /** What those that are to share have in common. */
   readonly group?: string
@@ -14,11 +14,16 @@ export interface Turn {
 
 interface Waiter {
   readonly turn: Turn
+  /** Who came earlier has the lower number. */
+  readonly number: number
+  lane: string
   enter(): void
 }
 
 /** Places for one group, or for whoever wants them, while others wait. */
 const LARGEST_SHARE = 8
+/** How many of those who want places on the same account are looked at, so that a long line costs no more than a short one. */
+const LOOKED_AT = 32
 /** Larger than any number of places. */
 const STEP = 100_000
 
@@ -28,9 +33,12 @@ const STEP = 100_000
  */
 export class Slots {
   readonly #capacity: () => number
-  readonly #waiting = new Set<Waiter>()
+  readonly #waiting = new Map<Turn, Waiter>()
+  /** Those who wait, by who wants it, first come first. */
+  readonly #lanes = new Map<string, Set<Waiter>>()
   /** Places by group, by who wanted them and by side; as many entries as there are places, times a few. */
   readonly #held = new Map<string, number>()
+  #lastNumber = 0
   #taken = 0
   #inBackground = 0
 
@@ -43,13 +51,15 @@ export class Slots {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason)
       const give = (): void => {
-        this.#waiting.delete(waiter)
+        this.#leave(waiter)
         reject(signal.reason)
       }
       const waiter: Waiter = {
         turn,
+        number: ++this.#lastNumber,
+        lane: this.#laneOf(turn),
         enter: () => {
-          this.#waiting.delete(waiter)
+          this.#leave(waiter)
           signal.removeEventListener('abort', give)
           resolve(this.#hold(turn))
         },
@@ -57,12 +67,44 @@ export class Slots {
       // Whoever waits although there are free places may not have them.
       if (this.#rank(turn) !== undefined) return waiter.enter()
       signal.addEventListener('abort', give, { once: true })
-      this.#waiting.add(waiter)
+      this.#waiting.set(turn, waiter)
+      this.#join(waiter)
     })
   }
 
-  /** To be called when somebody who waits may have become more worthy of a place. */
-  reconsider(): void {
+  /** To be called when somebody else wants what a turn waits for. */
+  reconsider(turn: Turn): void {
+    const waiter = this.#waiting.get(turn)
+    if (waiter === undefined) return
+    this.#leave(waiter)
+    waiter.lane = this.#laneOf(turn)
+    this.#waiting.set(turn, waiter)
+    this.#join(waiter)
+    this.#giveOut()
+  }
+
+  /** Where it waits: with what the one of those who want it wants who wants least, else with its group. */
+  #laneOf(turn: Turn): string {
+    const preferred = turn.isPreferred?.() === true ? 'preferred ' : ''
+    const keys = [...(turn.wantedBy?.() ?? [])].map(who => preferred + whoKey(who))
+    const lengthOf = (key: string): number => this.#lanes.get(key)?.size ?? 0
+    return keys.sort((a, b) => lengthOf(a) - lengthOf(b))[0] ?? preferred + groupKey(turn.group ?? '')
+  }
+
+  #join(waiter: Waiter): void {
+    const lane = this.#lanes.get(waiter.lane)
+    if (lane === undefined) this.#lanes.set(waiter.lane, new Set([waiter]))
+    else lane.add(waiter)
+  }
+
+  #leave(waiter: Waiter): void {
+    this.#waiting.delete(waiter.turn)
+    const lane = this.#lanes.get(waiter.lane)
+    lane?.delete(waiter)
+    if (lane?.size === 0) this.#lanes.delete(waiter.lane)
+  }
+
+  #giveOut(): void {
     while (this.#taken < this.#capacity()) {
       const next = this.#next()
       if (next === undefined) return
@@ -87,18 +129,23 @@ export class Slots {
         if (left > 0) this.#held.set(key, left)
         else this.#held.delete(key)
       }
-      this.reconsider()
+      this.#giveOut()
     }
   }
 
   #next(): Waiter | undefined {
     let best: Waiter | undefined
     let lowest = Number.POSITIVE_INFINITY
-    for (const waiter of this.#waiting) {
-      const rank = this.#rank(waiter.turn)
-      if (rank === undefined || rank >= lowest) continue
-      lowest = rank
-      best = waiter
+    for (const lane of this.#lanes.values()) {
+      let looked = 0
+      for (const waiter of lane) {
+        if (looked++ >= LOOKED_AT) break
+        const rank = this.#rank(waiter.turn)
+        if (rank === undefined || rank > lowest) continue
+        if (rank === lowest && best !== undefined && best.number < waiter.number) continue
+        lowest = rank
+        best = waiter
+      }
     }
     return best
   }

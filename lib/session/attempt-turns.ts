@@ -1,14 +1,15 @@
 import type { Clock } from '../base/clock.js'
 import { Deadline } from '../base/deadline.js'
-import { Slots } from '../base/slots.js'
+import { Slots, type Turn } from '../base/slots.js'
 import { isIpLiteral } from '../stanza/domain.js'
 import type { DomainPair } from '../stanza/domain-pair.js'
 import { StreamEnd } from '../stream/end-reason.js'
 
 /** How long an attempt waits for its turn when too many are under way. */
 const LONGEST_TURN_MS = 30_000
-/** Senders of one pair that are looked at. */
+/** Senders of one pair that are looked at: those who came last. */
 const MOST_SENDERS = 16
+const NOBODY: ReadonlyMap<string, unknown> = new Map()
 
 /** What an attempt waits with. */
 export interface TurnOf {
@@ -25,6 +26,7 @@ export class AttemptTurns {
   readonly #clock: Clock
   readonly #slots: Slots
   readonly #provenLately: (remote: string) => boolean
+  readonly #waiting = new Map<string, Turn>()
 
   constructor(clock: Clock, capacity: () => number, provenLately: (remote: string) => boolean) {
     this.#clock = clock
@@ -36,31 +38,31 @@ export class AttemptTurns {
   async take({ pair, senders }: TurnOf, signal: AbortSignal): Promise<() => void> {
     const late = (): Error => new StreamEnd('overload', 'too-many-attempts')
     const wait = new Deadline(this.#clock, LONGEST_TURN_MS, late, signal)
+    const turn: Turn = {
+      group: siteOf(pair.remote),
+      wantedBy: () => lastOf(senders?.() ?? NOBODY),
+      side: pair.local,
+      isPreferred: () => this.#provenLately(pair.remote),
+      isBackground: () => senders?.().size === 0,
+    }
+    if (senders !== undefined) this.#waiting.set(pair.key, turn)
     try {
-      return await this.#slots.take(wait.signal, {
-        group: siteOf(pair.remote),
-        wantedBy: () => firstOf(senders?.().keys() ?? []),
-        side: pair.local,
-        isPreferred: () => this.#provenLately(pair.remote),
-        isBackground: () => senders?.().size === 0,
-      })
+      return await this.#slots.take(wait.signal, turn)
     } finally {
+      if (this.#waiting.get(pair.key) === turn) this.#waiting.delete(pair.key)
       wait.done()
     }
   }
 
-  /** To be called when somebody else wants an attempt that may be waiting. */
-  reconsider(): void {
-    this.#slots.reconsider()
+  /** To be called when somebody else wants the pair's attempt, which may be waiting. */
+  reconsider(pair: DomainPair): void {
+    const turn = this.#waiting.get(pair.key)
+    if (turn !== undefined) this.#slots.reconsider(turn)
   }
 }
 
-function* firstOf(senders: Iterable<string>): Generator<string> {
-  let count = 0
-  for (const sender of senders) {
-    if (count++ >= MOST_SENDERS) return
-    yield sender
-  }
+function lastOf(senders: ReadonlyMap<string, unknown>): readonly string[] {
+  return [...senders.keys()].slice(-MOST_SENDERS)
 }
 
 /** Names that are likely to be in one hand: those with the same last two labels. */

@@ -17,12 +17,18 @@ export interface Rest {
   readonly reason: EndReason
 }
 
+/** What rests of one remote domain: all of it, and pairs by our domain. */
+interface Rests {
+  domain: Rest | undefined
+  readonly pairs: Map<string, Rest>
+}
+
 /** How long to leave a failing domain, or pair, alone: doubling, jittered, bounded, and forgotten when the domain is heard from. */
 export class Backoff {
   readonly #clock: Clock
   readonly #settings: Pick<SessionSettings, 'backoffInitialMs' | 'backoffMaxMs'>
   readonly #random: () => number
-  readonly #rests = new LRUCache<string, Rest>({ max: MOST_REMEMBERED })
+  readonly #rests = new LRUCache<string, Rests>({ max: MOST_REMEMBERED })
 
   constructor(
     clock: Clock,
@@ -38,8 +44,8 @@ export class Backoff {
   failed(pair: DomainPair, reason: EndReason): Rest | undefined {
     const { rests } = consequenceOf(reason)
     if (rests === 'nothing') return undefined
-    const key = rests === 'domain' ? pair.remote : pair.key
-    const earlier = this.#rests.get(key)
+    const known = this.#rests.get(pair.remote) ?? { domain: undefined, pairs: new Map<string, Rest>() }
+    const earlier = rests === 'domain' ? known.domain : known.pairs.get(pair.local)
     // Attempts that were under way together fail together: that counts once.
     if (earlier !== undefined && earlier.until > this.#clock.now()) return earlier
     const failures = (earlier?.failures ?? 0) + 1
@@ -50,23 +56,23 @@ export class Backoff {
         : backoffMaxMs
     const delay = Math.min(longest, backoffInitialMs * 2 ** Math.min(failures - 1, 40)) * (0.5 + this.#random() / 2)
     const rest = { failures, until: this.#clock.now() + delay, reason }
-    this.#rests.set(key, rest)
+    if (rests === 'domain') known.domain = rest
+    else known.pairs.set(pair.local, rest)
+    this.#rests.set(pair.remote, known)
     return rest
   }
 
   /** The rest that holds for a pair now, its own or its domain's, whichever ends later. */
   restOf(pair: DomainPair): Rest | undefined {
     const now = this.#clock.now()
-    const rests = [this.#rests.get(pair.remote), this.#rests.get(pair.key)].filter(
-      rest => rest !== undefined && rest.until > now,
-    )
+    const known = this.#rests.get(pair.remote)
+    const rests = [known?.domain, known?.pairs.get(pair.local)].filter(rest => rest !== undefined && rest.until > now)
     return rests.sort((a, b) => b!.until - a!.until)[0]
   }
 
   /** The domain has been heard from, or an admin asks for a try: nothing about it rests any more. */
   clear(remote: string): void {
     this.#rests.delete(remote)
-    for (const key of [...this.#rests.keys()]) if (key.endsWith(` ${remote}`)) this.#rests.delete(key)
   }
 
   /** What was changed here may have mended what failed: nothing rests any more. */

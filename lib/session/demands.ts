@@ -16,7 +16,7 @@ export function unmetDemand(gate: Gate, stream: OutgoingStream, remote: string, 
   if ('refused' in gate) return gate.refused
   const { tls, strict } = gate.rules
   const isPlain = stream.stream.transport.tls === undefined
-  const isUnverified = strict && stream.verdictFor(remote)?.verified === false
+  const isUnverified = strict && !stream.isVerifiedFor(remote)
   const isWrongProof = proof !== undefined && !isProofAllowed(gate, proof)
   const isUnmet = (tls === 'required' && isPlain) || isUnverified || isWrongProof
   return isUnmet ? { kind: 'policy', detail: 'demand-not-met' } : undefined

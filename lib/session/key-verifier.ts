@@ -245,9 +245,7 @@ export class KeyVerifier {
   #deadline(trace: Trace, outer: AbortSignal, waitsForTurn: () => boolean): Deadline {
     const { clock, settings } = this.#options.context
     const late = (): StreamEnd =>
-      waitsForTurn()
-        ? new StreamEnd('overload', 'too-many-verifications')
-        : new StreamEnd('deadline', trace.waitingFor)
+      waitsForTurn() ? new StreamEnd('overload', 'too-many-verifications') : new StreamEnd('deadline', trace.waitingFor)
     return new Deadline(clock, settings.readTimeoutMs, late, outer)
   }
 }

@@ -112,7 +112,7 @@ export class OutgoingSessions {
       const senders = session.senders.size
       const refusal = session.deliver(stanza, refused)
       if (refusal === undefined) this.counters.accepted++
-      if (session.senders.size > senders) this.#turns.reconsider()
+      if (session.senders.size > senders) this.#turns.reconsider(pair)
       return refusal
     }
     return refusalOf(session)

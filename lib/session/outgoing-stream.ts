@@ -1,5 +1,4 @@
 import type { Log } from '../base/log.js'
-import type { CertificateVerdict } from '../negotiation/certificate/verdict.js'
 import { type DialbackElement, readDialback, writeDialbackRequest } from '../negotiation/dialback/element.js'
 import { dialbackKey } from '../negotiation/dialback/key.js'
 import type { SecuredStream } from '../negotiation/initiate.js'
@@ -72,6 +71,8 @@ export class OutgoingStream implements Congestion {
   readonly #verifies = new Map<string, Question<VerifyOutcome>>()
   readonly #abandoned = new Set<string>()
   readonly #declined = new Set<string>()
+  /** Domains other than the dialed one that the peer's certificate stands for. */
+  readonly #verified = new Set<string>()
   readonly #relief = new Set<() => void>()
   readonly #startedAt: number
   readonly #finish: () => void
@@ -142,6 +143,7 @@ export class OutgoingStream implements Congestion {
   release(pair: DomainPair, reason: EndReason): void {
     this.pairs.remove(pair)
     this.#carried.delete(pair.key)
+    this.#forgetVerified(pair.remote)
     this.closeUnlessUsed(reason)
   }
 
@@ -162,12 +164,22 @@ export class OutgoingStream implements Congestion {
   /** Remembers that the peer was asked for the pair and did not prove it. */
   decline(pair: DomainPair): void {
     this.#declined.add(pair.key)
+    this.#forgetVerified(pair.remote)
   }
 
-  /** What the peer's certificate is worth for a domain; undefined without TLS. */
-  verdictFor(domain: string): CertificateVerdict | undefined {
-    const { verdict, chain } = this.secured
-    return domain === this.remote || chain === undefined ? verdict : this.#context.judge(chain, domain)
+  /** Remembers that the peer's certificate stands for a domain other than the dialed one, for which a pair is now asked for. */
+  noteVerified(domain: string): void {
+    this.#verified.add(domain)
+  }
+
+  /** Whether the peer's certificate stands for a domain. Without TLS there is none, and the peer goes for the dialed domain alone. */
+  isVerifiedFor(domain: string): boolean {
+    if (domain !== this.remote) return this.#verified.has(domain)
+    return this.secured.verdict?.verified ?? true
+  }
+
+  #forgetVerified(domain: string): void {
+    if (!this.pairs.hasRemote(domain)) this.#verified.delete(domain)
   }
 
   /** Proves a pair by Server Dialback (XEP-0220 §2.1). Rejects with a StreamEnd, or with the signal's reason. */

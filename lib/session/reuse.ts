@@ -1,10 +1,11 @@
 import { Deadline } from '../base/deadline.js'
 import type { Trace } from '../base/trace.js'
+import type { DomainVerdict } from '../negotiation/certificate/domain-proof.js'
 import type { Rules } from '../negotiation/rules.js'
 import type { DomainPair } from '../stanza/domain-pair.js'
 import { describeEnd, endReasonOf, StreamEnd } from '../stream/end-reason.js'
 import type { SessionContext } from './context.js'
-import type { LeadsTo } from './dns-evidence.js'
+import type { LeadsTo, Place, Whereabouts } from './dns-evidence.js'
 import type { OutgoingStream } from './outgoing-stream.js'
 
 /**
@@ -42,7 +43,7 @@ export interface StreamFacts {
   readonly leftTlsOut: boolean
   /** The strongest sign of dialback: `errors` is the feature with the promise that a refusal leaves the stream alone (XEP-0220 §2.4). */
   readonly dialback: 'none' | 'header' | 'feature' | 'errors'
-  /** Whether the certificate seen on it verifies for the wanted domain. */
+  /** Whether its certificate is known to verify for the wanted domain; what counts where the domain is reached over it already. */
   readonly verified: boolean
 }
 
@@ -59,32 +60,35 @@ export function obstacle(
   if (!facts.encrypted && rules.tls === 'optional' && facts.leftTlsOut) return 'it does without the TLS that is offered'
   if (facts.dialback === 'none') return 'the peer does not offer dialback on it'
   if (kind !== 'sender' && facts.dialback !== 'errors') return 'the peer does not promise dialback errors on it'
-  if (rules.strict && facts.encrypted && !facts.verified) return 'its certificate does not verify for the domain'
+  if (kind === 'sender' && rules.strict && !facts.verified) return 'its certificate does not verify for the domain'
   return undefined
 }
 
 export type Evidence = 'certificate' | 'incoming stream' | 'dns'
 
-/** What can be found out about whether the peer of a stream speaks for a related domain; the dearer is asked last. */
-export interface EvidenceSources {
+/** What has been found out about whether the peer of a stream speaks for a related domain. */
+export interface EvidenceFacts {
   readonly strict: boolean
-  /** Whether the certificate of the stream verifies for the wanted domain. */
-  readonly verified: boolean
+  /** Where the domain's own DNS answer leads, seen from where the stream is connected to (XEP-0220 §2.6.2). */
+  readonly place: Place
+  /** What the certificate of the stream is worth for the domain; `contradicted` when a signed statement speaks against it. */
+  readonly certificate: 'verified' | 'unverified' | 'contradicted'
   /** Whether one live incoming stream has proven both domains to us. */
-  provenTogether(): boolean
-  /** Whether the domain's own DNS answer leads to where the stream is connected (XEP-0220 §2.6.2). */
-  leadsThere(): Promise<boolean>
+  readonly provenTogether: boolean
 }
 
 /**
  * What says that the peer speaks for the wanted domain too. Its own consent does not: it proves us to it, and the server of a sub-domain
- * would gladly take what is meant for the domain above. Rejects as `leadsThere` does.
+ * would gladly take what is meant for the domain above. A certificate is judged as if we had connected to the domain; where signed DNS
+ * names another place, or nobody knows whether it does, statements about the keys at that place would be left out of account.
  */
-export async function findEvidence(sources: EvidenceSources): Promise<Evidence | undefined> {
-  if (sources.verified) return 'certificate'
-  if (sources.strict) return undefined
-  if (sources.provenTogether()) return 'incoming stream'
-  return (await sources.leadsThere()) ? 'dns' : undefined
+export function evidenceOf({ strict, place, certificate, provenTogether }: EvidenceFacts): Evidence | undefined {
+  if (certificate === 'contradicted') return undefined
+  const isPlaceOpen = place !== 'signed elsewhere' && place !== 'unknown'
+  if (certificate === 'verified' && isPlaceOpen) return 'certificate'
+  if (strict) return undefined
+  if (place === 'there') return 'dns'
+  return provenTogether ? 'incoming stream' : undefined
 }
 
 export interface ReuseOptions {
@@ -108,6 +112,8 @@ interface Candidate {
 
 /** Streams looked at for one attempt; a large site may have very many related ones. */
 const MOST_CANDIDATES = 8
+/** What is known of a domain when it is not known where the stream is connected to. */
+const UNKNOWN: Whereabouts = { place: 'unknown' }
 
 /**
  * A live stream that has proven one more pair, by asking for it; undefined when none may be asked or the one asked did not: then the pair
@@ -155,24 +161,45 @@ function* pairsOf(stream: OutgoingStream): Generator<DomainPair> {
 
 async function whyNot(candidate: Candidate, options: ReuseOptions, signal: AbortSignal): Promise<string | undefined> {
   const { kind, stream } = candidate
-  const { pair, rules, trace, leadsTo, provenTogether } = options
+  const { pair, rules, trace } = options
   const first = obstacle(kind, factsOf(stream, pair), rules)
   if (first !== undefined || kind === 'sender') return first
-  trace.waitFor('evidence for a live stream')
-  const { remoteAddress: address, remotePort: port } = stream.stream.transport.addresses
-  const evidence = await findEvidence({
-    strict: rules.strict,
-    verified: stream.verdictFor(pair.remote)?.verified === true,
-    provenTogether: () =>
-      [...pairsOf(stream)].some(({ remote }) => isRelated(remote, pair.remote) && provenTogether(remote, pair.remote)),
-    leadsThere: async () =>
-      address !== undefined &&
-      port !== undefined &&
-      (await leadsTo({ domain: pair.remote, rules, address, port, trace, signal })),
-  })
+  const evidence = await gatherEvidence(stream, options, signal)
+  if (evidence === undefined) return 'nothing shows that its peer speaks for the domain'
   trace.note('reuse', { stream: stream.tag, kind, evidence })
   // The stream may have changed while DNS was asked.
   return obstacle(kind, factsOf(stream, pair), rules)
+}
+
+async function gatherEvidence(
+  stream: OutgoingStream,
+  { context, pair, rules, trace, leadsTo, provenTogether }: ReuseOptions,
+  signal: AbortSignal,
+): Promise<Evidence | undefined> {
+  const domain = pair.remote
+  const { remoteAddress: address, remotePort: port } = stream.stream.transport.addresses
+  trace.waitFor('evidence for a live stream')
+  const isPlaced = address !== undefined && port !== undefined
+  const { place, target } = isPlaced ? await leadsTo({ domain, rules, address, port, trace, signal }) : UNKNOWN
+  const { chain } = stream.secured
+  // Other proofs than a certificate's own are looked for where the domain sends us only: they take a question to its web server.
+  const isWorthIt = chain !== undefined && (place === 'there' || context.judge(chain, domain).verified)
+  const verdict = isWorthIt ? await context.judgeRemote({ domain, chain, target, trace, signal }) : undefined
+  const evidence = evidenceOf({
+    strict: rules.strict,
+    place,
+    certificate: certificateOf(verdict),
+    provenTogether:
+      !rules.strict &&
+      [...pairsOf(stream)].some(({ remote }) => isRelated(remote, domain) && provenTogether(remote, domain)),
+  })
+  if (evidence === 'certificate') stream.noteVerified(domain)
+  return evidence
+}
+
+function certificateOf(verdict: DomainVerdict | undefined): EvidenceFacts['certificate'] {
+  if (verdict?.verified === true) return 'verified'
+  return verdict?.final === true ? 'contradicted' : 'unverified'
 }
 
 function factsOf(stream: OutgoingStream, pair: DomainPair): StreamFacts {
@@ -185,7 +212,7 @@ function factsOf(stream: OutgoingStream, pair: DomainPair): StreamFacts {
     encrypted: stream.stream.transport.tls !== undefined,
     leftTlsOut: features.starttls !== undefined,
     dialback: dialback === undefined ? (declaresDialback ? 'header' : 'none') : dialback.errors ? 'errors' : 'feature',
-    verified: stream.verdictFor(pair.remote)?.verified === true,
+    verified: stream.isVerifiedFor(pair.remote),
   }
 }
 

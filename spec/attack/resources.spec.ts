@@ -1,6 +1,8 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { expect } from 'chai'
+import { Stanza } from '../../lib/stanza/stanza.js'
+import { createElement } from '../../lib/xml/element.js'
 import { TestAuthority } from '../support/authority.js'
 import { header, turns, WireHost, WireServer, type WireServerOptions } from '../support/wire-peer.js'
 
@@ -181,6 +183,69 @@ describe('attacks on resources', function () {
       for (let i = 0; i < 12; i++) server.send('b@here.example', 'a@peer.example', 'x'.repeat(1000), `${i}`)
       expect(server.outgoing.waiting).to.be.within(8, 10)
       expect(server.received.length).to.equal(12 - server.outgoing.waiting)
+    })
+
+    describe('over all pairs', () => {
+      const SIZE = 10_000
+      const body = 'x'.repeat(SIZE)
+
+      /** How many of so many stanzas for dead domains wait; the newest are refused. */
+      function waitingOf(count: number, sender: (i: number) => string): number {
+        const before = server.outgoing.waiting
+        for (let i = 0; i < count; i++) {
+          server.network.listen(`dead${i}.example`, () => {})
+          server.send(sender(i), `a@dead${i}.example`, body, `${i}`)
+        }
+        return server.outgoing.waiting - before
+      }
+
+      it('bytes are bounded, and one sender has a quarter of them', async () => {
+        serve({ settings: { queueBytesTotal: 40 * SIZE } })
+        expect(waitingOf(20, () => 'mallory@here.example/x')).to.equal(9)
+        expect(waitingOf(20, () => 'mallory@here.example/y')).to.equal(0)
+        expect(server.received.at(-1)!.serialize().toString()).to.include('<resource-constraint ')
+        expect(waitingOf(3, () => 'olga@here.example')).to.equal(3)
+        expect(waitingOf(100, i => `u${i}@here.example`)).to.equal(27)
+      })
+
+      it('what was answered makes room', async () => {
+        serve({ settings: { queueBytesTotal: 40 * SIZE } })
+        expect(waitingOf(20, () => 'mallory@here.example')).to.equal(9)
+        await turns()
+        server.clock.advance(10_000)
+        await turns()
+        expect(server.outgoing.waiting).to.equal(0)
+        server.clock.advance(300_000)
+        await turns()
+        expect(waitingOf(20, () => 'mallory@here.example')).to.equal(9)
+      })
+
+      it('the bound follows its setting', async () => {
+        const settings = { queueBytesTotal: 40 * SIZE }
+        serve({ settings })
+        expect(waitingOf(9, () => 'mallory@here.example')).to.equal(9)
+        Object.assign(server.settings, { queueBytesTotal: 80 * SIZE })
+        expect(waitingOf(30, () => 'mallory@here.example')).to.equal(10)
+      })
+
+      it('errors count as one sender, whatever addresses they come from', async () => {
+        serve({ settings: { queueBytesTotal: 40 * SIZE } })
+        let taken = 0
+        for (let i = 0; i < 20; i++) {
+          server.network.listen(`dead${i}.example`, () => {})
+          const error = Stanza.build(
+            'message',
+            {
+              from: server.jids.parse(`nobody${i}@here.example`),
+              to: server.jids.parse(`a@dead${i}.example`),
+              type: 'error',
+            },
+            [createElement('body', {}, body)],
+          )
+          if (server.outgoing.deliver(error, () => {}) === undefined) taken++
+        }
+        expect(taken).to.equal(9)
+      })
     })
 
     it('a peer that reads nothing: the producer is asked to wait, the peer is cut after 30 s, and every stanza is answered or kept', async () => {

@@ -208,6 +208,15 @@ describe('dial', () => {
       expect(started()).to.deep.equal(['::1', '127.0.0.1'])
     })
 
+    it('RFC 8305 §5: up to the number of addresses that may be dialed, over all priorities', async () => {
+      const dead = await deadPort()
+      dns.zone['h.example'] = { A: ['127.0.0.1', '127.0.0.2', '127.0.0.3'] }
+      const groups = [1, 2, 3].map(priority => [candidate('h.example', dead - priority, { priority })])
+      groups.unshift([candidate('127.0.0.9', dead), candidate('h.example', dead)])
+      await failureOf(start(groups, { mostAddresses: 4 }))
+      expect(started()).to.deep.equal(['127.0.0.9', '127.0.0.1', '127.0.0.2', '127.0.0.3'])
+    })
+
     it('RFC 2782: dead first priority', async () => {
       const north = await peer('hello')
       dns.zone['h.example'] = { A: ['127.0.0.1'] }

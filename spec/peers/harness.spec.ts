@@ -95,7 +95,8 @@ for (const auth of ['dialback', 'external'] satisfies PeerAuth[]) {
           surroundings.publish('late.example', { address: '127.0.0.19', port: 5269, directTlsPort: 5270 })
           dns.asked.length = 0
           await retried(async () => {
-            await client.nextError(client.message('someone@late.example', 'nobody listens there'))
+            // COMPAT ejabberd 23.01: a stanza handed to a connection process that is just ending is lost without a word.
+            await succeeds(client.nextError(client.message('someone@late.example', 'nobody listens there'), 2000))
             return dns.asked.some(({ type, name }) => type === 'A' && name === 'xmpp.late.example')
           })
         }

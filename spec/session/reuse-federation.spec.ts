@@ -52,7 +52,7 @@ describe('two servers and their domains (XEP-0220 §2.5, §2.6)', () => {
   })
 
   it('lax: both of theirs share the stream when DNS leads both to one place', async () => {
-    serve({ strict: false }, { leadsTo: async () => true })
+    serve({ strict: false }, { leadsTo: async () => ({ place: 'there' }) })
     for (const to of THEIRS) for (const from of OURS) await arrives(from, to)
     expect(new Set(streams())).to.deep.equal(new Set(['S2SO-00001']))
     expect(network.dialed.get(THEIRS[1])).to.equal(undefined)
@@ -60,13 +60,13 @@ describe('two servers and their domains (XEP-0220 §2.5, §2.6)', () => {
   })
 
   it('strict: what their certificate does not name is not asked for', async () => {
-    serve({ strict: true }, { leadsTo: async () => true })
+    serve({ strict: true }, { leadsTo: async () => ({ place: 'there' }) })
     for (const to of THEIRS) await arrives(OURS[0], to)
     expect(streams()).to.deep.equal(['S2SO-00001', 'S2SO-00002'])
   })
 
   it('stanzas keep their order while pairs join', async () => {
-    serve({ strict: false }, { leadsTo: async () => true })
+    serve({ strict: false }, { leadsTo: async () => ({ place: 'there' }) })
     await arrives(OURS[0], THEIRS[0])
     for (let i = 0; i < 20; i++)
       for (const to of THEIRS) for (const from of OURS) ours.send(`a@${from}`, `b@${to}`, `${from} ${to} ${i}`)

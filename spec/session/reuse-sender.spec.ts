@@ -6,8 +6,10 @@ import { scriptedKey } from '../support/scripted-party.js'
 import {
   auth,
   FOOTER,
+  features,
   header,
   OFFERS,
+  reply,
   turns,
   WireHost,
   type WirePeer,
@@ -279,6 +281,40 @@ describe('one stream for several domains of ours (XEP-0220 §2.5)', () => {
         expect(peer.unread).to.equal('')
       })
     }
+
+    for (const [what, tls] of [
+      ['may go without TLS, when the peer offers it', 'optional'],
+      ['must have TLS', 'required'],
+    ] as const) {
+      it(`RFC 7590 §3.1: a pair that ${what}, is not asked for in plain text`, async () => {
+        serve({ gate: local => ({ rules: { ...memoryRules, tls: local === HERE ? 'disabled' : tls } }) })
+        send(HERE, 'first')
+        const plain = await host.connection()
+        await plain.hears('<stream:stream ', '>')
+        await plain.say(reply() + features(OFFERS.starttls, OFFERS.dialback))
+        await plain.hears('<db:result ', '</db:result>')
+        await plain.say(answer('valid', HERE))
+        await carries(plain, 'first')
+        send(ALSO, 'second')
+        await carries(await host.accepting(), 'second')
+        expect(plain.unread).to.equal('')
+      })
+    }
+
+    it('RFC 7590 §3.1: where both do without TLS, it is asked for in plain text', async () => {
+      serve({ rules: { tls: 'optional' } })
+      send(HERE, 'first')
+      const plain = await host.connection()
+      await plain.hears('<stream:stream ', '>')
+      await plain.say(reply() + features(OFFERS.dialback))
+      await plain.hears('<db:result ', '</db:result>')
+      await plain.say(answer('valid', HERE))
+      await carries(plain, 'first')
+      send(ALSO, 'second')
+      await plain.hears(` from='${ALSO}' to='${THERE}'>`, '</db:result>')
+      await plain.say(answer('valid'))
+      await carries(plain, 'second')
+    })
 
     it('OF-1188: a pair refused while it is asked for is not used, and the others stay', async () => {
       let gate: Gate = usual

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import type { Gate } from '../../lib/session/context.js'
+import type { Gate, RemoteCertificate } from '../../lib/session/context.js'
 import type { LeadsTo } from '../../lib/session/dns-evidence.js'
 import { TestAuthority } from '../support/authority.js'
 import { memoryRules } from '../support/memory-federation.js'
@@ -23,14 +23,20 @@ const ALSO = 'also.example'
 const ABOVE = 'dyn.example'
 const BELOW = 'evil.dyn.example'
 /** Where every stream of a memory network is connected to. */
-const PLACE = { address: '192.0.2.1', port: 5269 }
+const PLACE: Where = { address: '192.0.2.1', port: 5269 }
+
+interface Where {
+  readonly address: string
+  readonly port: number
+  readonly signed?: boolean
+}
 
 describe('one stream for several domains of a peer (XEP-0220 §2.6)', () => {
   const authority = new TestAuthority()
   let server: WireServer
   let hosts: Map<string, WireHost>
   /** Where DNS says that a domain is. */
-  let dns: Map<string, typeof PLACE>
+  let dns: Map<string, Where>
   const asked: string[] = []
 
   afterEach(() => server.stop())
@@ -38,7 +44,9 @@ describe('one stream for several domains of a peer (XEP-0220 §2.6)', () => {
   const leadsTo: LeadsTo = async ({ domain, address, port }) => {
     asked.push(domain)
     const place = dns.get(domain)
-    return place?.address === address && place.port === port
+    if (place === undefined) return { place: 'nowhere' }
+    if (place.address === address && place.port === port) return { place: 'there' }
+    return { place: place.signed === true ? 'signed elsewhere' : 'elsewhere' }
   }
 
   function serve(options: WireServerOptions = {}): void {
@@ -114,7 +122,6 @@ describe('one stream for several domains of a peer (XEP-0220 §2.6)', () => {
   }
 
   const NOTHING_SHOWS = 'target: nothing shows that its peer speaks for the domain'
-  const NOT_VERIFIED = 'target: its certificate does not verify for the domain'
   const NO_ERRORS = 'target: the peer does not promise dialback errors on it'
   const bare = "<dialback xmlns='urn:xmpp:features:dialback'/>"
 
@@ -125,7 +132,7 @@ describe('one stream for several domains of a peer (XEP-0220 §2.6)', () => {
     readonly wanted: string
     readonly names: readonly string[]
     readonly offer?: string
-    readonly place?: typeof PLACE
+    readonly place?: Where
     readonly proven?: readonly (readonly string[])[]
     readonly note: string
   }
@@ -135,23 +142,23 @@ describe('one stream for several domains of a peer (XEP-0220 §2.6)', () => {
   const both = [ABOVE, BELOW]
 
   const refusedCases: readonly Case[] = [
-    { title: 'attack 12: strict, without evidence', strict: true, ...below, names: [BELOW], note: NOT_VERIFIED },
+    { title: 'attack 12: strict, without evidence', strict: true, ...below, names: [BELOW], note: NOTHING_SHOWS },
     { title: 'attack 12: lax, without evidence', strict: false, ...below, names: [BELOW], note: NOTHING_SHOWS },
     {
       title: 'strict, a certificate for the domain above alone',
       strict: true,
       ...above,
       names: [ABOVE],
-      note: NOT_VERIFIED,
+      note: NOTHING_SHOWS,
     },
-    { title: 'strict, DNS alone', strict: true, ...below, names: [BELOW], place: PLACE, note: NOT_VERIFIED },
+    { title: 'strict, DNS alone', strict: true, ...below, names: [BELOW], place: PLACE, note: NOTHING_SHOWS },
     {
       title: 'strict, an incoming stream alone',
       strict: true,
       ...below,
       names: [BELOW],
       proven: [both],
-      note: NOT_VERIFIED,
+      note: NOTHING_SHOWS,
     },
     {
       title: 'lax, DNS that leads to another port',
@@ -177,6 +184,14 @@ describe('one stream for several domains of a peer (XEP-0220 §2.6)', () => {
       proven: [[ABOVE], [BELOW]],
       note: NOTHING_SHOWS,
     },
+    {
+      title: 'RFC 7673 §3: a certificate for both, but signed DNS that leads to another place',
+      strict: true,
+      ...above,
+      names: both,
+      place: { ...PLACE, port: 5270, signed: true },
+      note: NOTHING_SHOWS,
+    },
     { title: 'XEP-0220 §2.4: no promise of errors', strict: true, ...below, names: both, offer: bare, note: NO_ERRORS },
   ]
   for (const { title, strict, over, wanted, names, offer, place, proven, note } of refusedCases) {
@@ -195,6 +210,14 @@ describe('one stream for several domains of a peer (XEP-0220 §2.6)', () => {
   const grantedCases: readonly Case[] = [
     { title: 'strict, its certificate', strict: true, ...below, names: both, note: 'certificate' },
     { title: 'strict, its certificate', strict: true, ...above, names: both, note: 'certificate' },
+    {
+      title: 'strict, its certificate, whatever unsigned DNS says',
+      strict: true,
+      ...above,
+      names: both,
+      place: { ...PLACE, port: 5270 },
+      note: 'certificate',
+    },
     { title: 'strict, a wildcard', strict: true, ...above, names: [ABOVE, `*.${ABOVE}`], note: 'certificate' },
     { title: 'lax, its certificate', strict: false, ...below, names: both, note: 'certificate' },
     { title: 'lax, XEP-0220 §2.6.2: DNS', strict: false, ...below, names: [BELOW], place: PLACE, note: 'dns' },
@@ -220,7 +243,7 @@ describe('one stream for several domains of a peer (XEP-0220 §2.6)', () => {
       await peer.say(answer('valid', wanted))
       await carries(peer, 'second')
       expect(notes(wanted)).to.deep.equal([`target: ${note}`, 'target: valid'])
-      expect(asked).to.deep.equal(note === 'dns' ? [wanted] : [])
+      expect(asked).to.deep.equal([wanted])
       expect(routes()).to.deep.equal([
         `${HERE} → ${over} S2SO-00001 (dialback)`,
         `${HERE} → ${wanted} S2SO-00001 (dialback)`,
@@ -333,6 +356,56 @@ describe('one stream for several domains of a peer (XEP-0220 §2.6)', () => {
     send(ABOVE, 'fourth')
     await carries(await hosts.get(ABOVE)!.accepting(), 'fourth')
     expect(peer.heard).to.not.include(FOOTER)
+  })
+
+  describe('proofs other than the certificate itself, where DNS leads to the stream', () => {
+    /** A server for which a statement of the wanted domain settles what the certificate for the other one is worth. */
+    function serveBy(strict: boolean, statement: { readonly verified: boolean; readonly final: boolean }): void {
+      serve({ rules: { strict } })
+      dns.set(ABOVE, PLACE)
+      const { judge } = server.context
+      Object.assign(server.context, {
+        judgeRemote: async ({ chain, domain }: RemoteCertificate) => {
+          const verdict = { ...judge(chain, domain), final: false }
+          return domain === ABOVE ? { ...verdict, ...statement } : verdict
+        },
+      })
+    }
+
+    it('RFC 7711 §3: vouch for it, and keep doing so', async () => {
+      serveBy(true, { verified: true, final: false })
+      const peer = await established(BELOW, [BELOW])
+      send(ABOVE, 'second')
+      await requested(peer, ABOVE)
+      await peer.say(answer('valid', ABOVE))
+      await carries(peer, 'second')
+      server.outgoing.reconsider()
+      expect(routes().length).to.equal(2)
+    })
+
+    it('RFC 6698 §4.1: a signed statement against it is final, also when lax', async () => {
+      serveBy(false, { verified: false, final: true })
+      const peer = await established(BELOW, [BELOW])
+      send(ABOVE, 'second')
+      await hosts.get(ABOVE)!.encrypted()
+      expect(peer.unread).to.equal('')
+    })
+  })
+
+  it('strict, in plain text: nothing shows that the peer speaks for another domain, whatever DNS says', async () => {
+    serve({ rules: { tls: 'optional' } })
+    dns.set(BELOW, PLACE)
+    send(ABOVE, 'first')
+    const plain = await hosts.get(ABOVE)!.connection()
+    await plain.hears('<stream:stream ', '>')
+    await plain.say(reply({ from: ABOVE }) + features(OFFERS.dialback))
+    await requested(plain, ABOVE)
+    await plain.say(answer('valid', ABOVE))
+    await carries(plain, 'first')
+    send(BELOW, 'second')
+    await carries(await hosts.get(BELOW)!.accepting(), 'second')
+    expect(plain.unread).to.equal('')
+    expect(notes(BELOW)).to.deep.equal([NOTHING_SHOWS])
   })
 
   it('OF-1188: a blocked domain is not reached over the stream of another', async () => {

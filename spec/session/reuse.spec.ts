@@ -1,7 +1,6 @@
 import { expect } from 'chai'
 import {
-  type EvidenceSources,
-  findEvidence,
+  evidenceOf,
   isRelated,
   obstacle,
   type ReuseKind,
@@ -96,7 +95,8 @@ describe('which live stream may carry one more pair', () => {
         /promise/,
       ],
       ['not the lack of errors, to the same domain', ['sender'], { dialback: 'feature' }, strict, undefined],
-      ['a certificate of somebody else', ['sender', 'target', 'both'], { verified: false }, strict, /certificate/],
+      ['a certificate of somebody else', ['sender'], { verified: false }, strict, /certificate/],
+      ['no certificate before the evidence is looked at', ['target', 'both'], { verified: false }, strict, undefined],
       ['not a certificate when lax', ['sender', 'target', 'both'], { verified: false }, lax, undefined],
     ] as const satisfies readonly (readonly [
       string,
@@ -116,25 +116,26 @@ describe('which live stream may carry one more pair', () => {
   })
 
   describe('XEP-0220 §2.6.2: what shows that its peer speaks for a related domain', () => {
-    for (const [strict, verified, together, leads, evidence, asked] of [
-      [true, true, false, false, 'certificate', 'nothing'],
-      [true, false, true, true, undefined, 'nothing'],
-      [false, true, false, false, 'certificate', 'nothing'],
-      [false, false, true, true, 'incoming stream', 'streams'],
-      [false, false, false, true, 'dns', 'streams, dns'],
-      [false, false, false, false, undefined, 'streams, dns'],
-    ] as const) {
-      const means = [verified && 'its certificate', together && 'an incoming stream', leads && 'DNS'].filter(Boolean)
-      it(`${strict ? 'strict' : 'lax'}, ${means.join(' and ') || 'nothing'} speaks for it: ${evidence ?? 'none'}`, async () => {
-        const consulted: string[] = []
-        const sources: EvidenceSources = {
-          strict,
-          verified,
-          provenTogether: () => consulted.push('streams') > 0 && together,
-          leadsThere: async () => consulted.push('dns') > 0 && leads,
-        }
-        expect(await findEvidence(sources)).to.equal(evidence)
-        expect(consulted.join(', ') || 'nothing').to.equal(asked)
+    for (const [strict, certificate, place, provenTogether, evidence] of [
+      [true, 'verified', 'there', false, 'certificate'],
+      [true, 'verified', 'elsewhere', false, 'certificate'],
+      [true, 'verified', 'nowhere', false, 'certificate'],
+      [true, 'verified', 'signed elsewhere', true, undefined],
+      [true, 'verified', 'unknown', true, undefined],
+      [true, 'unverified', 'there', true, undefined],
+      [true, 'contradicted', 'there', true, undefined],
+      [false, 'verified', 'elsewhere', false, 'certificate'],
+      [false, 'verified', 'signed elsewhere', false, undefined],
+      [false, 'verified', 'unknown', true, 'incoming stream'],
+      [false, 'unverified', 'there', false, 'dns'],
+      [false, 'unverified', 'elsewhere', false, undefined],
+      [false, 'unverified', 'elsewhere', true, 'incoming stream'],
+      [false, 'unverified', 'nowhere', false, undefined],
+      [false, 'contradicted', 'there', true, undefined],
+    ] as const satisfies readonly (readonly [boolean, ...unknown[]])[]) {
+      const also = provenTogether ? ', both proven by it' : ''
+      it(`${strict ? 'strict' : 'lax'}, certificate ${certificate}, DNS ${place}${also}: ${evidence ?? 'nothing'}`, () => {
+        expect(evidenceOf({ strict, certificate, place, provenTogether })).to.equal(evidence)
       })
     }
   })

@@ -158,7 +158,7 @@ export class MemoryFederation {
       context: this.context,
       connect: network.dial,
       isRouted: () => false,
-      leadsTo: options.leadsTo ?? (() => Promise.resolve(false)),
+      leadsTo: options.leadsTo ?? (() => Promise.resolve({ place: 'nowhere' })),
       provenTogether: (one, other) => this.incoming.provenTogether(one, other),
       publish: (pair, route, proof, stream) => {
         this.proven.push({ pair, proof, direction: 'outgoing' })

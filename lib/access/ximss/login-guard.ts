@@ -25,7 +25,7 @@ interface Verifying {
   readonly waiting: (() => void)[]
 }
 
-type Limits = Pick<XimssLimits, 'freeFailures' | 'firstRestMs' | 'longestRestMs'>
+type Limits = Pick<XimssLimits, 'failedLoginDelayMs' | 'freeFailures' | 'firstRestMs' | 'longestRestMs'>
 
 /**
  * Slows guessing down, whatever connections the guesses come by. After some failures in a row, of one network or for one account,
@@ -85,12 +85,13 @@ export class LoginGuard {
   }
 
   #failed(all: Map<string, Failures>, key: string): number {
-    const { freeFailures, firstRestMs, longestRestMs } = this.#limits
+    const { failedLoginDelayMs, freeFailures, firstRestMs, longestRestMs } = this.#limits
     const now = this.#clock.now()
     const earlier = all.get(key)
     const inRow = earlier === undefined || now - earlier.last > FORGET_AFTER_MS ? 1 : earlier.inRow + 1
     const restMs = inRow < freeFailures ? 0 : Math.min(firstRestMs * 2 ** (inRow - freeFailures), longestRestMs)
-    remember(all, key, { inRow, last: now, restUntil: now + restMs })
+    // From the answer on, which itself is held back: else the first rest would be over before it comes.
+    remember(all, key, { inRow, last: now, restUntil: restMs === 0 ? now : now + failedLoginDelayMs + restMs })
     return restMs
   }
 }
