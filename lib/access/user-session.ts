@@ -31,6 +31,8 @@ export interface UserSessionOptions {
   /** Shows a stanza to the client, or says why it cannot be shown. Must not throw. */
   readonly show: (stanza: Stanza) => Refusal | undefined
   readonly appetite: Appetite
+  /** Set while the client does not keep up with what it is shown. */
+  readonly congestion?: () => Congestion | undefined
 }
 
 /** Presence that manages subscriptions; it is between accounts, not sessions (RFC 6121 §3). */
@@ -75,6 +77,10 @@ export class UserSession implements LocalResource {
       if (session.#withdraw !== undefined) return session
     }
     return undefined
+  }
+
+  get congestion(): Congestion | undefined {
+    return this.#options.congestion?.()
   }
 
   /** The last presence without `to`; undefined while unavailable. */

@@ -19,6 +19,8 @@ export interface ConnectionEvents {
   data(chunk: Buffer): void
   /** The connection was full, and is no more. */
   drained(): void
+  /** The client has taken what waited for it, or nearly so. */
+  eased(): void
   /** The client will send nothing more. */
   ended(): void
   /** `reason` for the log: a word of ours or the code of the system's error. */
@@ -92,6 +94,11 @@ export class Connection {
   /** Set from the write that goes over the limit until the client has taken enough: its owner is to produce nothing more until then. */
   get full(): boolean {
     return this.#full
+  }
+
+  /** So much waits that whoever adds to it should wait too. */
+  get crowded(): boolean {
+    return this.#unsent > this.#limits.unsentBytes / 2
   }
 
   /** Whether a message of that length can wait with what waits already. One alone always can, so no single one shuts a client out. */
@@ -168,7 +175,9 @@ export class Connection {
     this.#cancelWriteTimer?.()
     this.#cancelWriteTimer = undefined
     if (this.#socket.writableLength > 0) this.#armWriteTimer()
-    if (!this.#full || this.#closed || this.#unsent > this.#limits.unsentBytes) return
+    if (this.#closed) return
+    if (this.#unsent <= this.#limits.unsentBytes / 4) this.#events.eased()
+    if (!this.#full || this.#unsent > this.#limits.unsentBytes) return
     this.#full = false
     this.#events.drained()
   }

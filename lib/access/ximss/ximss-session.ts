@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import type { SecureContext } from 'node:tls'
 import type { Log } from '../../base/log.js'
 import type { Jid } from '../../stanza/jid.js'
-import type { Refusal } from '../../stanza/route.js'
+import type { Congestion, Refusal } from '../../stanza/route.js'
 import type { Stanza } from '../../stanza/stanza.js'
 import { StanzaError } from '../../stanza/stanza-error.js'
 import { SaslMechanisms } from '../sasl/mechanisms.js'
@@ -16,6 +16,7 @@ import { Framing } from './framing.js'
 import { GuardedAccounts } from './guarded-accounts.js'
 import type { LoginGuard } from './login-guard.js'
 import type { Client, RunningExchange } from './operation.js'
+import { ReaderPressure } from './reader-pressure.js'
 import { readRequest } from './request.js'
 import { RequestRunner } from './request-runner.js'
 import type { XimssServices } from './services.js'
@@ -56,6 +57,7 @@ export class XimssSession implements Client, RegisteredSession {
   targetDomain: string
   readonly #log: Log
   readonly #connection: Connection
+  readonly #pressure: ReaderPressure
   readonly #framing: Framing
   readonly #runner: RequestRunner
   readonly #connectedSince: Date
@@ -89,6 +91,7 @@ export class XimssSession implements Client, RegisteredSession {
       say: text => this.#say(text),
       settled: () => this.#settled(),
     })
+    this.#pressure = new ReaderPressure(clock)
     this.#connectedSince = clock.date()
     this.#idleMs = limits.idleMs
     this.#lastHeard = clock.now()
@@ -101,6 +104,7 @@ export class XimssSession implements Client, RegisteredSession {
           this.#pump()
         },
         drained: () => this.#pump(),
+        eased: () => this.#pressure.ease(),
         ended: () => {
           this.#inputEnded = true
           this.#pump()
@@ -288,7 +292,9 @@ export class XimssSession implements Client, RegisteredSession {
   #newUser(account: Jid, resource: string, appetite: Appetite): UserSession | undefined {
     const { clock, routes, route, broadcast } = this.services
     const show = (stanza: Stanza): Refusal | undefined => this.#show(stanza)
-    const options = { account, resource, clock, routes, route, show, appetite }
+    const congestion = (): Congestion | undefined =>
+      this.#connection.crowded && !this.#pressure.isSpent ? this.#pressure : undefined
+    const options = { account, resource, clock, routes, route, show, appetite, congestion }
     return UserSession.open(broadcast === undefined ? options : { ...options, broadcast })
   }
 
@@ -361,6 +367,7 @@ export class XimssSession implements Client, RegisteredSession {
   }
 
   #closed(reason: string): void {
+    this.#pressure.ease()
     this.#state = 'Closed'
     this.#leave()
     this.#log.info('ximss-closed', { address: this.#connection.address, reason })

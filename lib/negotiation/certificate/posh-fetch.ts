@@ -18,6 +18,8 @@ const MOST_REDIRECTS = 3
 const MOST_BYTES = 16 * 1024
 const HTTPS_PORT = 443
 const PATH = '/.well-known/posh/xmpp-server.json'
+/** Addresses of one web server that are tried: the name may be a stranger's. */
+const MOST_ADDRESSES = 4
 const REDIRECTS: readonly number[] = [301, 302, 303, 307, 308]
 
 /** How the web server of a domain is dialed; the rules about forbidden targets are the dialer's. */
@@ -118,6 +120,7 @@ async function get(url: URL, domain: string, options: PoshFetchOptions, signal: 
     clock,
     signal,
     trace: new Trace(clock),
+    mostAddresses: MOST_ADDRESSES,
     open: (plain, _target, lost) => secured(plain, host, judge, lost),
   })
   try {
