@@ -249,6 +249,15 @@ describe('command line', () => {
     }
   })
 
+  it('property unset works without a service: what is stored may keep it from starting', async () => {
+    const store = await openStore({ url: 'sqlite:', dataDirectory: directory, log: silentLog })
+    await store.properties.set('tls.trust', ['/nowhere.pem'])
+    await store.close()
+    const unset = ['property', 'unset', 'tls.trust']
+    expect((await run(unset)).output).to.equal('tls.trust is no longer stored; no service runs\n')
+    expect((await run(unset)).output).to.equal('tls.trust was not stored; no service runs\n')
+  })
+
   it('demo: prints the transcript, exits by its outcome', async () => {
     expect(await run(['demo', '--once', '--set', 'log.level=debug'])).to.deep.equal({
       status: 0,

@@ -1,17 +1,16 @@
 import { open } from 'node:fs/promises'
 import { type Command, Option } from 'commander'
 import { z } from 'zod'
-import { AdminUnreachable, adminRequest } from '../../admin/admin-client.js'
+import { adminRequest } from '../../admin/admin-client.js'
 import { systemClock } from '../../base/clock.js'
-import { silentLog } from '../../base/log.js'
 import { PERMISSION_DIRECTIONS, type PermissionDirection } from '../../policy/permission.js'
-import { openStore } from '../../store/store.js'
-import { adminSocketPath, dataDirectory } from '../config-paths.js'
+import { adminSocketPath } from '../config-paths.js'
 import type { PermissionChange, PermissionImport, PermissionImported, PermissionRow } from '../contract.js'
 import { type PermissionDirectory, StoredPermissions } from '../permissions.js'
 import type { Settings } from '../settings.js'
 import { type DataFlags, loadSettings, show, withData } from './cli.js'
 import { CliFailure, type CliIo } from './io.js'
+import { liveOrStored } from './store.js'
 import { table } from './table.js'
 
 interface EntryFlags extends DataFlags {
@@ -142,25 +141,12 @@ class RemotePermissions implements PermissionDirectory {
   }
 }
 
-async function withPermissions<T>(
-  settings: Settings,
-  action: (permissions: PermissionDirectory) => Promise<T>,
-): Promise<T> {
-  try {
-    return await action(new RemotePermissions(adminSocketPath(settings)))
-  } catch (error) {
-    if (!(error instanceof AdminUnreachable && error.isAbsent)) throw error
-  }
-  const store = await openStore({
-    url: settings.get('store.url'),
-    dataDirectory: dataDirectory(settings),
-    log: silentLog,
-  })
-  try {
-    return await action(new StoredPermissions(store.permissions, systemClock))
-  } finally {
-    await store.close()
-  }
+function withPermissions<T>(settings: Settings, action: (permissions: PermissionDirectory) => Promise<T>): Promise<T> {
+  return liveOrStored(
+    settings,
+    () => action(new RemotePermissions(adminSocketPath(settings))),
+    store => action(new StoredPermissions(store.permissions, systemClock)),
+  )
 }
 
 async function listText(path: string): Promise<string> {

@@ -1,12 +1,10 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
-import { AdminUnreachable, adminRequest } from '../../admin/admin-client.js'
-import { silentLog } from '../../base/log.js'
-import { openStore } from '../../store/store.js'
-import { adminSocketPath, dataDirectory } from '../config-paths.js'
-import type { Settings } from '../settings.js'
+import { adminRequest } from '../../admin/admin-client.js'
+import { adminSocketPath } from '../config-paths.js'
 import { type DataFlags, loadSettings, show, withData } from './cli.js'
 import type { CliIo } from './io.js'
+import { liveOrStored } from './store.js'
 import { table } from './table.js'
 
 const row = z.object({
@@ -78,28 +76,20 @@ export function addProperty(program: Command, io: CliIo): void {
     .description('forget a stored setting, so that environment, file or default count again')
     .argument('<key>')
     .action(async (key: string, flags: DataFlags) => {
-      try {
-        const result = applied.parse(await ask(flags, 'DELETE', key))
-        show(io, flags, result, () => appliedText(result, result.source))
-      } catch (error) {
-        if (!(error instanceof AdminUnreachable && error.isAbsent)) throw error
-        // A stored setting may be the very reason why the service cannot start.
-        const wasStored = await unsetInStore(loadSettings(io, flags), key)
-        show(io, flags, { key, done: wasStored ? 'unset' : 'nothing' }, () =>
-          wasStored ? `${key} is no longer stored; no service runs\n` : `${key} was not stored; no service runs\n`,
-        )
-      }
+      // A stored setting may be the very reason why the service cannot start: it can be taken away without one.
+      await liveOrStored(
+        loadSettings(io, flags),
+        async () => {
+          const result = applied.parse(await ask(flags, 'DELETE', key))
+          show(io, flags, result, () => appliedText(result, result.source))
+        },
+        async store => {
+          const wasStored = await store.properties.unset(key)
+          const text = `${key} ${wasStored ? 'is no longer' : 'was not'} stored; no service runs\n`
+          show(io, flags, { key, done: wasStored ? 'unset' : 'nothing' }, () => text)
+        },
+      )
     })
-}
-
-async function unsetInStore(settings: Settings, key: string): Promise<boolean> {
-  const url = settings.get('store.url')
-  const store = await openStore({ url, dataDirectory: dataDirectory(settings), log: silentLog })
-  try {
-    return await store.properties.unset(key)
-  } finally {
-    await store.close()
-  }
 }
 
 function rowsTable(rows: readonly z.infer<typeof row>[]): string {

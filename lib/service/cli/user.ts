@@ -1,15 +1,14 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
-import { AdminUnreachable, adminRequest } from '../../admin/admin-client.js'
-import { silentLog } from '../../base/log.js'
-import { openStore } from '../../store/store.js'
-import { adminSocketPath, dataDirectory } from '../config-paths.js'
+import { adminRequest } from '../../admin/admin-client.js'
+import { adminSocketPath } from '../config-paths.js'
 import type { UserRow } from '../contract.js'
 import type { Settings } from '../settings.js'
 import { StoredUsers, type UserDirectory } from '../users.js'
 import { type DataFlags, loadSettings, show, withData } from './cli.js'
 import type { CliIo } from './io.js'
 import { readPassword } from './password.js'
+import { liveOrStored } from './store.js'
 import { table } from './table.js'
 
 const userRows: z.ZodType<UserRow[]> = z.array(
@@ -82,20 +81,10 @@ class RemoteUsers implements UserDirectory {
   }
 }
 
-async function withUsers<T>(settings: Settings, action: (users: UserDirectory) => Promise<T>): Promise<T> {
-  try {
-    return await action(new RemoteUsers(adminSocketPath(settings)))
-  } catch (error) {
-    if (!(error instanceof AdminUnreachable && error.isAbsent)) throw error
-  }
-  const store = await openStore({
-    url: settings.get('store.url'),
-    dataDirectory: dataDirectory(settings),
-    log: silentLog,
-  })
-  try {
-    return await action(new StoredUsers(store.accounts, () => settings.get('xmpp.domains')))
-  } finally {
-    await store.close()
-  }
+function withUsers<T>(settings: Settings, action: (users: UserDirectory) => Promise<T>): Promise<T> {
+  return liveOrStored(
+    settings,
+    () => action(new RemoteUsers(adminSocketPath(settings))),
+    store => action(new StoredUsers(store.accounts, () => settings.get('xmpp.domains'))),
+  )
 }
