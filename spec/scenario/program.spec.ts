@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -134,6 +134,24 @@ describe('the program, as people run it', () => {
     expect((await second.end).status).to.equal(0)
   })
 
+  it('SIGHUP reads the settings file again, tells what is wrong with it, and ends nothing', async () => {
+    const file = join(directory, 'comity.yaml')
+    writeFileSync(file, 'log.level: info\n')
+    const service = run(['start', '--config', file, ...settings()])
+    await service.outputs(/^comity ready/m)
+    writeFileSync(file, 'log.level: loud\n')
+    service.kill('SIGHUP')
+    await service.logs(/"problem":"log\.level: .*"event":"reload-refused"/)
+    writeFileSync(file, 'log.level: debug\nxmpp.server.socket.remotePort: 5333\n')
+    service.kill('SIGHUP')
+    await service.logs(/"event":"service-reloaded"/)
+    const { output } = await run(['property', 'get', 'xmpp.server.socket.remotePort', '--config', file, ...settings()])
+      .end
+    expect(output).to.match(/^xmpp\.server\.socket\.remotePort +5333 +5269 +file /m)
+    service.kill('SIGTERM')
+    expect((await service.end).status).to.equal(0)
+  })
+
   it('start exits with 1 and says why when a port is taken', async () => {
     const taken = createServer()
     await once(taken.listen(0, '127.0.0.1'), 'listening')
@@ -189,6 +207,7 @@ class Program {
     })
     child.stderr?.on('data', part => {
       this.errors += part
+      this.#watcher?.()
     })
     this.end = new Promise((resolve, reject) => {
       child.once('error', reject)
@@ -202,9 +221,18 @@ class Program {
 
   /** Resolves when the output fits; rejects when the program ends first. */
   outputs(wanted: RegExp): Promise<void> {
+    return this.#until(wanted, () => this.output)
+  }
+
+  /** The same for what it logs. */
+  logs(wanted: RegExp): Promise<void> {
+    return this.#until(wanted, () => this.errors)
+  }
+
+  #until(wanted: RegExp, text: () => string): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#watcher = () => {
-        if (wanted.test(this.output)) resolve()
+        if (wanted.test(text())) resolve()
       }
       this.#watcher()
       void this.end.then(({ output, errors }) => reject(new Error(`ended before ${wanted}: ${output}${errors}`)))
