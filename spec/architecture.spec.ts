@@ -31,6 +31,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   libsql: ['lib/store/sqlite.ts'],
   'lru-cache': [
     'lib/negotiation/certificate/posh.ts',
+    'lib/policy/token-buckets.ts',
     'lib/stanza/jid.ts',
     'lib/session/backoff.ts',
     'lib/session/outgoing-sessions.ts',

@@ -239,6 +239,24 @@ export const OPTIONS = Object.freeze({
     'now',
     'unproven incoming streams in all',
   ),
+  'xmpp.ratelimit.newconnections.s2s.enabled': option(
+    flag(),
+    true,
+    'now',
+    'new connections of other servers are limited, per address (IPv6: per /64), and in all to ten times that',
+  ),
+  'xmpp.ratelimit.newconnections.s2s.permits_per_second': option(
+    integer(1, 100_000, 'connections'),
+    20,
+    'now',
+    'new connections per second',
+  ),
+  'xmpp.ratelimit.newconnections.s2s.max_burst': option(
+    integer(1, 100_000, 'connections'),
+    50,
+    'now',
+    'new connections at once, after a pause',
+  ),
   'xmpp.server.private-targets': option(
     flag(),
     false,

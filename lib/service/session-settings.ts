@@ -49,6 +49,13 @@ export function sessionSettings(settings: Settings): SessionSettings & NetworkSe
     get limitsHidden() {
       return settings.get('xmpp.server.limits.advertisement.disabled')
     },
+    get newConnections() {
+      if (!settings.get('xmpp.ratelimit.newconnections.s2s.enabled')) return undefined
+      return {
+        perSecond: settings.get('xmpp.ratelimit.newconnections.s2s.permits_per_second'),
+        burst: settings.get('xmpp.ratelimit.newconnections.s2s.max_burst'),
+      }
+    },
     get streamsPerAddress() {
       return settings.get('xmpp.server.limits.streams-per-address')
     },

@@ -6,6 +6,7 @@ import type { DialTarget } from '../dial/dial-target.js'
 import type { DomainVerdict } from '../negotiation/certificate/domain-proof.js'
 import type { CertificateVerdict } from '../negotiation/certificate/verdict.js'
 import type { Rules } from '../negotiation/rules.js'
+import type { Rate } from '../policy/token-buckets.js'
 import type { Jids } from '../stanza/jid.js'
 import type { Congestion } from '../stanza/route.js'
 import type { Stanza } from '../stanza/stanza.js'
@@ -49,6 +50,8 @@ export interface SessionSettings {
   /** Whether peers are not told our limits (XEP-0478). */
   readonly limitsHidden: boolean
   readonly streamsPerAddress: number
+  /** New incoming connections of one address; ten times as many in all. Undefined: no bound. */
+  readonly newConnections?: Rate | undefined
   readonly unauthenticatedStreams: number
   readonly requireAuthzid: boolean
   readonly skipSendingAuthzid: boolean

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { networkOf } from '../base/network-of.js'
 import type { Proof } from '../negotiation/rules.js'
+import { TokenBuckets } from '../policy/token-buckets.js'
 import type { DomainPair } from '../stanza/domain-pair.js'
 import type { EndReason } from '../stream/end-reason.js'
 import { Transport, type TransportAddresses } from '../stream/transport.js'
@@ -10,6 +11,11 @@ import { type IncomingRow, IncomingSession } from './incoming-session.js'
 
 /** Proven streams from one address; a large site may have many domains behind it. */
 const MOST_PROVEN_PER_ADDRESS = 200
+
+/** Addresses whose rate of new connections is remembered. */
+const MOST_ADDRESSES = 10_000
+/** How many times the rate of one address all may reach together. */
+const ALL_TOGETHER = 10
 
 export interface IncomingSessionsOptions {
   readonly context: SessionContext
@@ -23,6 +29,7 @@ export class IncomingSessions {
   readonly #sessions = new Map<string, IncomingSession>()
   #lastTag = 0
   #stopping = false
+  readonly #rates = new TokenBuckets(MOST_ADDRESSES)
   refusedConnections = 0
 
   constructor(options: IncomingSessionsOptions) {
@@ -32,7 +39,7 @@ export class IncomingSessions {
   /** Takes a connected socket of a listener of either kind; one too many is closed without a byte. */
   accept(socket: Duplex, addresses: TransportAddresses, kind: 'starttls' | 'tls' = 'starttls'): void {
     const { context, verify, proven } = this.#options
-    if (this.#stopping || !this.#hasRoom(addresses.remoteAddress)) {
+    if (this.#stopping || !this.#isSlowEnough(addresses.remoteAddress) || !this.#hasRoom(addresses.remoteAddress)) {
       this.refusedConnections++
       socket.on('error', () => {})
       socket.destroy()
@@ -53,6 +60,17 @@ export class IncomingSessions {
     })
     this.#sessions.set(tag, session)
     if (kind === 'tls') session.encryptAtOnce()
+  }
+
+  /** An address that comes too often is turned away before everybody together comes too often. */
+  #isSlowEnough(address: string | undefined): boolean {
+    const { clock, settings } = this.#options.context
+    const rate = settings.newConnections
+    if (rate === undefined || address === undefined) return true
+    const now = clock.now()
+    const { perSecond, burst } = rate
+    if (!this.#rates.take(networkOf(address), now, rate)) return false
+    return this.#rates.take('', now, { perSecond: ALL_TOGETHER * perSecond, burst: ALL_TOGETHER * burst })
   }
 
   #hasRoom(address: string | undefined): boolean {

@@ -96,6 +96,8 @@ describe('options', () => {
     ],
     ['xmpp.server.limits.streams-per-address', 1, 10_000, 0, 10_001, 'a whole number from 1 to 10000'],
     ['xmpp.server.limits.unauthenticated-streams', 1, 100_000, 0, 100_001, 'a whole number from 1 to 100000'],
+    ['xmpp.ratelimit.newconnections.s2s.permits_per_second', 1, 100_000, 0, 100_001, 'a whole number from 1 to 100000'],
+    ['xmpp.ratelimit.newconnections.s2s.max_burst', 1, 100_000, 0, 100_001, 'a whole number from 1 to 100000'],
     ['xmpp.socket.write-timeout-seconds', 1, 3600, '999ms', 3601, seconds('1', '3600')],
     ['ximss.listener.port', 0, 65_535, -1, 65_536, 'a port from 1 to 65535, 0 for none, or any for a free one'],
     ['ximss.listener.tls.port', 0, 65_535, -1, 65_536, 'a port from 1 to 65535, 0 for none, or any for a free one'],

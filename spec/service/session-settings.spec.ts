@@ -25,6 +25,9 @@ const FOLLOWED: readonly (readonly [
   ['stanzaBytes', 'xmpp.server.limits.stanza-bytes', 20_000, 20_000],
   ['unauthenticatedBytes', 'xmpp.server.limits.unauthenticated-bytes', 30_000, 30_000],
   ['limitsHidden', 'xmpp.server.limits.advertisement.disabled', true, true],
+  ['newConnections', 'xmpp.ratelimit.newconnections.s2s.enabled', false, undefined],
+  ['newConnections', 'xmpp.ratelimit.newconnections.s2s.permits_per_second', 30, { perSecond: 30, burst: 50 }],
+  ['newConnections', 'xmpp.ratelimit.newconnections.s2s.max_burst', 60, { perSecond: 20, burst: 60 }],
   ['streamsPerAddress', 'xmpp.server.limits.streams-per-address', 11, 11],
   ['unauthenticatedStreams', 'xmpp.server.limits.unauthenticated-streams', 12, 12],
   ['requireAuthzid', 'xmpp.auth.external.server.require-authzid', true, true],
@@ -48,7 +51,7 @@ describe('session settings', () => {
       expect(settings.apply(key, raw, 'set')).to.include({ ok: true })
       expect(live[name]).to.deep.equal(seen)
       settings.unset(key, 'set')
-      expect(live[name]).to.equal(before)
+      expect(live[name]).to.deep.equal(before)
     })
   }
 
