@@ -308,7 +308,7 @@ export class XimssSession implements Client, RegisteredSession {
       this.#log.error('ximss-show-failed', { kind: stanza.kind, error })
       return new StanzaError('internal-server-error')
     }
-    if (text.length > MOST_GROWTH * stanza.size + FREE_GROWTH) {
+    if (text.length > FREE_GROWTH && text.length > MOST_GROWTH * stanza.size + FREE_GROWTH) {
       return new StanzaError('not-acceptable', { text: 'this grows too large for the client it is for' })
     }
     if (!this.#connection.hasRoom(text.length)) {
