@@ -29,14 +29,3 @@ export interface DialSettings {
   /** Local addresses to dial from, at most one of each family (`xmpp.server.source-address`). */
   readonly sourceAddresses: readonly string[]
 }
-
-/** What holds unless configuration says otherwise. */
-export const defaultDialSettings: DialSettings = {
-  readTimeoutMs: 10_000,
-  resolutionTimeoutMs: 20_000,
-  attemptDelayMs: 250,
-  resolutionDelayMs: 50,
-  maxWorkers: 8,
-  privateTargets: false,
-  sourceAddresses: [],
-}

@@ -24,12 +24,6 @@ export function readRoute(text: string): StaticRoute | undefined {
   return { host, port, transport: transport === 'tls' ? 'tls' : 'starttls' }
 }
 
-/** Whether a text is a pattern: a name, `*.suffix`, or `*`. */
-export function isPattern(pattern: string): boolean {
-  const name = foldName(pattern)
-  return name === '*' || isAskable(name.startsWith('*.') ? name.slice(2) : name) || isIP(name) !== 0
-}
-
 /** Static routes by pattern. */
 export class DnsOverrides {
   readonly #routes: ReadonlyMap<string, StaticRoute>

@@ -1,5 +1,5 @@
 import type { Element } from '../xml/element.js'
-import { childNamed, childrenOf, localNameOf, namespaceOf, textOf } from '../xml/element.js'
+import { childNamed, childrenNamed, textOf } from '../xml/element.js'
 import { NS_DIALBACK_FEATURE, NS_SASL, NS_STREAM_LIMITS, NS_TLS } from '../xml/namespaces.js'
 
 /** What the receiver of a stream announces that it will take (XEP-0478 §3.1); what it does not name is undefined. */
@@ -31,8 +31,7 @@ export function readFeatures(features: Element): Features {
   return {
     ...(starttls && { starttls: { required: childNamed(starttls, 'required', NS_TLS) !== undefined } }),
     ...(mechanisms && {
-      mechanisms: childrenOf(mechanisms)
-        .filter(child => localNameOf(child) === 'mechanism' && namespaceOf(child) === NS_SASL)
+      mechanisms: childrenNamed(mechanisms, 'mechanism', NS_SASL)
         .slice(0, MOST_MECHANISMS)
         .map(mechanism => textOf(mechanism).trim()),
     }),

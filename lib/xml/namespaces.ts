@@ -12,12 +12,6 @@ export const NS_STANZA_ERRORS = 'urn:ietf:params:xml:ns:xmpp-stanzas'
 export const NS_TLS = 'urn:ietf:params:xml:ns:xmpp-tls'
 /** SASL negotiation (RFC 6120 §6.4). */
 export const NS_SASL = 'urn:ietf:params:xml:ns:xmpp-sasl'
-/** Resource binding (RFC 6120 §7.4). */
-export const NS_BIND = 'urn:ietf:params:xml:ns:xmpp-bind'
-/** The session request of older clients (RFC 3921 §3). */
-export const NS_SESSION = 'urn:ietf:params:xml:ns:xmpp-session'
-/** The roster (RFC 6121 §2.1). */
-export const NS_ROSTER = 'jabber:iq:roster'
 /** A component's stream and handshake (XEP-0114 §3). */
 export const NS_COMPONENT = 'jabber:component:accept'
 /**
@@ -29,30 +23,12 @@ export const CONTENT_NAMESPACES: readonly string[] = [NS_SERVER, NS_CLIENT, NS_C
 export const NS_DIALBACK = 'jabber:server:dialback'
 /** The dialback stream feature (XEP-0220 §2.3). */
 export const NS_DIALBACK_FEATURE = 'urn:xmpp:features:dialback'
-/** The bidirectional stream feature (XEP-0288 §2.2). */
-export const NS_BIDI_FEATURE = 'urn:xmpp:features:bidi'
-/** The bidirectional stream request (XEP-0288 §2.2). */
-export const NS_BIDI = 'urn:xmpp:bidi'
-/** Stream management (XEP-0198 §3). */
-export const NS_SM = 'urn:xmpp:sm:3'
 /** Limits a stream announces (XEP-0478 §2). */
 export const NS_STREAM_LIMITS = 'urn:xmpp:stream-limits:0'
 /** Ping (XEP-0199 §2). */
 export const NS_PING = 'urn:xmpp:ping'
 /** Service discovery: identity and features (XEP-0030 §3). */
 export const NS_DISCO_INFO = 'http://jabber.org/protocol/disco#info'
-/** Service discovery: items (XEP-0030 §4). */
-export const NS_DISCO_ITEMS = 'http://jabber.org/protocol/disco#items'
-/** When a stanza was sent first (XEP-0203 §4). */
-export const NS_DELAY = 'urn:xmpp:delay'
-/** Software version (XEP-0092 §2). */
-export const NS_VERSION = 'jabber:iq:version'
-/** Entity time (XEP-0202 §2). */
-export const NS_TIME = 'urn:xmpp:time'
-/** Entity capabilities (XEP-0115 §4), also as a stream feature of servers (§6.3). */
-export const NS_CAPS = 'http://jabber.org/protocol/caps'
-/** A stanza within another (XEP-0297 §3). */
-export const NS_FORWARD = 'urn:xmpp:forward:0'
 /** What the prefix `xml` always stands for (Namespaces in XML 1.0 §3). */
 export const NS_XML = 'http://www.w3.org/XML/1998/namespace'
 /** What the prefix `xmlns` always stands for (Namespaces in XML 1.0 §3). */

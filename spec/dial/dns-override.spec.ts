@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { DnsOverrides, isPattern, readRoute } from '../../lib/dial/dns-override.js'
+import { DnsOverrides, readRoute } from '../../lib/dial/dns-override.js'
 
 describe('static routes', () => {
   const routes: [string, ReturnType<typeof readRoute>][] = [
@@ -19,12 +19,6 @@ describe('static routes', () => {
   for (const [text, route] of routes) {
     it(`"${text}" is ${route === undefined ? 'malformed' : 'read'}`, () => expect(readRoute(text)).to.deep.equal(route))
   }
-
-  it('a pattern is a name, *.suffix or *', () => {
-    for (const pattern of ['north.example', '*.example', '*', '192.0.2.1'])
-      expect(isPattern(pattern), pattern).to.equal(true)
-    for (const pattern of ['', 'a*.example', '*.*', '**', 'x..y']) expect(isPattern(pattern), pattern).to.equal(false)
-  })
 
   it('exact name before the longest suffix before *', () => {
     const patterns = ['*', '*.example', '*.north.example', 'a.north.example']

@@ -96,6 +96,16 @@ describe('settings', () => {
     expect(settings.get('ximss.channels')).to.equal(7)
   })
 
+  it('dns.override: a pattern is a name, *.suffix or *', () => {
+    const routed = (pattern: string): unknown =>
+      settingsOf({ 'dns.override': { [pattern]: 'localhost:1' } }).get('dns.override')
+    for (const pattern of ['north.example', '*.example', '*', '192.0.2.1'])
+      expect(routed(pattern)).to.have.property(pattern)
+    for (const pattern of ['', 'a*.example', '*.*', '**', 'x..y']) {
+      expect(() => routed(pattern), pattern).to.throw(ConfigInvalid)
+    }
+  })
+
   it('refuses wrong values of a program that embeds the service', () => {
     expect(() => settingsOf({ 'ximss.channels': -1, nothing: 1 })).to.throw(
       ConfigInvalid,

@@ -1,12 +1,12 @@
 import { expect } from 'chai'
 import { systemClock } from '../../lib/base/clock.js'
 import { Trace } from '../../lib/base/trace.js'
-import { defaultDialSettings } from '../../lib/dial/dial-target.js'
 import { DnsOverrides, readRoute } from '../../lib/dial/dns-override.js'
 import { readProxy } from '../../lib/dial/proxy.js'
 import { Resolver } from '../../lib/dial/resolver.js'
 import { type Zone, ZoneServer } from '../../lib/service/demo/zone-server.js'
 import { networkLeadsTo, type Place, type Whereabouts } from '../../lib/session/dns-evidence.js'
+import { defaultDialSettings } from '../support/dial-settings.js'
 import { memoryRules } from '../support/memory-federation.js'
 import { ScriptedDns } from '../support/scripted-dns.js'
 
